@@ -352,6 +352,18 @@ class Support:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The answer to one question; exactly one of the values is set."""
+
+    link: str  # the field name
+    text: str | None = None
+    value: Decimal | None = None
+    flag: bool | None = None
+    date: str | None = None
+    code: tuple[str, str] | None = None  # (option code, label)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
     """A filled-in form: becomes a QuestionnaireResponse."""
 
@@ -359,7 +371,7 @@ class Answers:
     subject: Key
     form: Key
     date: str
-    items: tuple[tuple[str, str], ...] = ()  # (link, answer as text or option code)
+    items: tuple[Answer, ...] = ()
     visit: Key | None = None
     status: str = "completed"
 

@@ -1,0 +1,76 @@
+"""Code tables: local terms to standard codes, as people review them in ``mappings/codes/*.csv``.
+
+Columns of every table: ``term,label,system,code,display,unit,source``; ``measurement.csv`` also has
+``category``. A term may stand in several rows: each is one Coding, the first one leads. A row with
+a unit holds only for values in that unit (UCUM), so that the code follows the unit.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRow:
+    """One line of a code table."""
+
+    term: str
+    label: str
+    system: str
+    code: str
+    display: str
+    unit: str
+    source: str
+    category: str = ""
+
+    def coding(self) -> dict[str, Any]:
+        """The row as a FHIR Coding."""
+        coding = {"system": self.system, "code": self.code}
+        if self.display:
+            coding["display"] = self.display
+        return coding
+
+
+@dataclass(frozen=True, slots=True)
+class CodeTable:
+    """A table by its name, with its rows grouped by term."""
+
+    name: str
+    terms: Mapping[str, tuple[CodeRow, ...]]
+
+    def __contains__(self, term: str) -> bool:
+        return term in self.terms
+
+    def rows(self, term: str, unit: str | None = None) -> tuple[CodeRow, ...]:
+        """The rows of a term that hold for this unit. Raises KeyError for an unknown term."""
+        rows = self.terms[term]
+        if unit is None:
+            return rows
+        return tuple(row for row in rows if not row.unit or row.unit == unit)
+
+    def units(self, term: str) -> tuple[str, ...]:
+        """The UCUM units a term is known in; empty when it has none."""
+        return tuple(dict.fromkeys(row.unit for row in self.terms[term] if row.unit))
+
+
+def read_table(name: str, lines: Iterable[str]) -> CodeTable:
+    """Parse the lines of a code table. Raises ValueError naming a missing column."""
+    reader = csv.DictReader(lines)
+    wanted = ("term", "label", "system", "code", "display", "unit", "source")
+    missing = [column for column in wanted if column not in (reader.fieldnames or ())]
+    if missing:
+        raise ValueError(f"code table {name}: missing column {', '.join(missing)}")
+    terms: dict[str, list[CodeRow]] = {}
+    for row in reader:
+        terms.setdefault(row["term"], []).append(
+            CodeRow(**{column: row[column] for column in wanted}, category=row.get("category", ""))
+        )
+    return CodeTable(name, {term: tuple(rows) for term, rows in terms.items()})
+
+
+def merged(base: CodeTable, more: CodeTable) -> CodeTable:
+    """The base table with the terms of another one added or replaced."""
+    return CodeTable(base.name, {**base.terms, **more.terms})

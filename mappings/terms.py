@@ -1,0 +1,50 @@
+"""Which code table each coded field of an entity takes its terms from."""
+
+TERM_TABLES: dict[tuple[str, str], str] = {
+    ("Diagnosis", "term"): "diagnosis",
+    ("Disposition", "reason"): "disposition-reason",
+    ("Event", "causality"): "causality",
+    ("Event", "criteria"): "seriousness-criterion",
+    ("Event", "outcome"): "event-outcome",
+    ("Event", "term"): "adverse-event",
+    ("Finding", "target"): "sequencing-target",
+    ("Consent", "guardian"): "relationship",
+    ("Measurement", "code"): "measurement",
+    ("Measurement", "interpretation"): "interpretation",
+    ("Measurement", "term"): "result",
+    ("Sample", "condition"): "specimen-condition",
+    ("Sample", "container"): "container",
+    ("Sample", "material"): "specimen-type",
+    ("Sample", "method"): "collection-method",
+    ("Sample", "processing"): "processing",
+    ("Sample", "site"): "body-site",
+    ("Sample", "storage"): "storage-temperature",
+    ("Support", "mode"): "respiratory-support",
+    ("Treatment", "drug"): "drug",
+    ("Treatment", "route"): "route",
+    ("Visit", "kind"): "visit-class",
+    ("Visit", "outcome"): "discharge-disposition",
+    ("Visit", "reason"): "visit-reason",
+}
+
+# Fields whose words FHIR itself fixes (required bindings of type code).
+WORDS: dict[tuple[str, str], frozenset[str]] = {
+    ("Subject", "sex"): frozenset(("male", "female", "other", "unknown")),
+    ("Subject", "status"): frozenset(
+        (
+            "candidate eligible follow-up ineligible not-registered off-study on-study "
+            "on-study-intervention on-study-observation pending-on-study potential-candidate "
+            "screening withdrawn"
+        ).split()
+    ),
+    ("Disposition", "status"): frozenset(("withdrawn", "off-study", "ineligible")),
+    ("Consent", "decision"): frozenset(("permit", "deny")),
+    ("Consent", "assent"): frozenset(("permit", "deny")),
+    ("Sample", "state"): frozenset(
+        ("available", "unavailable", "unsatisfactory", "entered-in-error")
+    ),
+    ("Event", "severity"): frozenset(("mild", "moderate", "severe")),
+    ("Diagnosis", "severity"): frozenset(("mild", "moderate", "severe")),
+    ("Diagnosis", "role"): frozenset(("main", "comorbidity", "admission")),
+    ("Event", "grade"): frozenset("12345"),
+}
