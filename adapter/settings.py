@@ -1,0 +1,219 @@
+"""study.yaml as frozen dataclasses: everything about a study lives in its study folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from jsonschema import Draft202012Validator
+
+from adapter.errors import ConfigurationError, UsageError, Where
+from adapter.locate import schema
+from adapter.yaml_file import YamlFile
+
+RELEASES = ("R4",)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSettings:
+    """One source file: where it is and how it is written."""
+
+    name: str
+    format: str
+    file: str  # as written in study.yaml, relative to the study folder
+    path: Path
+    dictionary: Path | None = None
+    sheet: str | None = None
+    encoding: str = "utf-8-sig"
+    delimiter: str = ","
+    decimal: str = "."
+    export: str = "delta"
+    omit: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeSettings:
+    """One field table as written; ``adapter.recipes`` compiles it."""
+
+    name: str
+    entity: str
+    source: str
+    key: tuple[str, ...]
+    spec: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """A FHIR server: its name in settings (or its URL), base URL and secrets by file."""
+
+    name: str
+    url: str
+    token_file: Path | None = None
+    ca_file: Path | None = None
+
+    def token(self) -> str | None:
+        """The bearer token, or None. Raises ConfigurationError when its file cannot be read."""
+        return read_secret(self.token_file) if self.token_file else None
+
+
+@dataclass(frozen=True, slots=True)
+class StudySettings:
+    """study.yaml, checked against adapter/schemas/study.schema.json."""
+
+    folder: Path
+    study: str
+    fhir: str
+    time_zone: ZoneInfo
+    identifier_base: str
+    registry: Path | None
+    status: str | None
+    title: str | None
+    accepted_rejects: int
+    collision_limit: float
+    sites: Mapping[str, Mapping[str, Any]]
+    products: Mapping[str, Mapping[str, Any]]
+    servers: Mapping[str, ServerSettings]
+    codes: Mapping[str, Path]
+    sources: Mapping[str, SourceSettings]
+    recipes: Mapping[str, RecipeSettings]
+    outbox: Path
+    key_file: Path
+    yaml: YamlFile
+
+    def where(self, *path: object) -> Where:
+        """The place of a key of study.yaml."""
+        return self.yaml.where(*path)
+
+    def server(self, name: str) -> ServerSettings:
+        """The server of this name, or of this base URL. Raises UsageError."""
+        if name in self.servers:
+            return self.servers[name]
+        if name.startswith(("http://", "https://")):
+            return ServerSettings(name=name.rstrip("/"), url=name.rstrip("/"))
+        known = ", ".join(sorted(self.servers)) or "none"
+        raise UsageError(
+            f"there is no server {name!r} in study.yaml (known: {known})",
+            where=self.where("servers"),
+            hint="add it under servers:, or give a base URL such as http://127.0.0.1:8080/fhir",
+        )
+
+
+def read_secret(path: Path) -> str:
+    """The text of a secret file. Raises ConfigurationError when it cannot be read or is empty."""
+    try:
+        secret = path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigurationError(
+            f"the secret file cannot be read: {type(error).__name__}",
+            where=Where(file=str(path)),
+            hint="create it with mode 0600, holding nothing but the secret",
+        ) from None
+    if not secret:
+        raise ConfigurationError("the secret file is empty", where=Where(file=str(path)))
+    return secret
+
+
+def load_study(folder: Path, fhir: str | None = None) -> StudySettings:
+    """Read and check ``study.yaml`` of a study folder. Raises ConfigurationError with the line."""
+    if not folder.is_dir():
+        raise ConfigurationError(
+            "there is no such study folder",
+            where=Where(file=str(folder)),
+            hint="STUDY is a folder with a study.yaml, such as examples/nct05862675",
+        )
+    file = YamlFile(folder / "study.yaml", str(folder / "study.yaml"))
+    _check(file)
+    data = file.data
+    release = fhir or data.get("fhir", "R4")
+    if release not in RELEASES:
+        raise ConfigurationError(
+            f"FHIR release {release} is not mapped by this version",
+            where=None if fhir else file.where("fhir"),
+            hint=f"choose one of: {', '.join(RELEASES)}",
+        )
+    state = folder / ".study-fhir"
+    return StudySettings(
+        folder=folder,
+        study=data["study"],
+        fhir=release,
+        time_zone=_zone(file),
+        identifier_base=data["identifier-base"],
+        registry=folder / data["registry"] if "registry" in data else None,
+        status=data.get("status"),
+        title=data.get("title"),
+        accepted_rejects=data.get("rejects", {}).get("accept", 0),
+        collision_limit=float(data.get("collision-limit", "1%").rstrip("%")) / 100,
+        sites=data.get("sites", {}),
+        products=data.get("products", {}),
+        servers={name: _server(folder, name, s) for name, s in data.get("servers", {}).items()},
+        codes={name: folder / path for name, path in data.get("codes", {}).items()},
+        sources={name: _source(folder, name, s) for name, s in data["sources"].items()},
+        recipes={
+            name: RecipeSettings(name, r["entity"], r["source"], tuple(r["key"]), r)
+            for name, r in data["recipes"].items()
+        },
+        outbox=folder / data["outbox"] if "outbox" in data else state / "outbox.sqlite",
+        key_file=folder / data["key-file"] if "key-file" in data else state / "study.key",
+        yaml=file,
+    )
+
+
+@cache
+def _schema() -> Draft202012Validator:
+    return Draft202012Validator(json.loads(schema("study").read_text(encoding="utf-8")))
+
+
+def _check(file: YamlFile) -> None:
+    errors = sorted(_schema().iter_errors(file.data), key=lambda error: list(error.absolute_path))
+    if errors:
+        first = errors[0]
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        raise ConfigurationError(
+            f"{first.message}{more}",
+            where=file.where(*first.absolute_path),
+            hint="docs/study-yaml.md describes every key",
+        )
+
+
+def _zone(file: YamlFile) -> ZoneInfo:
+    name = file.data["time-zone"]
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ConfigurationError(
+            f"{name!r} is no time zone",
+            where=file.where("time-zone"),
+            hint="use an IANA name such as Asia/Shanghai",
+        ) from None
+
+
+def _server(folder: Path, name: str, spec: Mapping[str, Any]) -> ServerSettings:
+    token, authority = spec.get("token-file"), spec.get("ca-file")
+    return ServerSettings(
+        name=name,
+        url=spec["url"].rstrip("/"),
+        token_file=folder / token if token else None,
+        ca_file=folder / authority if authority else None,
+    )
+
+
+def _source(folder: Path, name: str, spec: Mapping[str, Any]) -> SourceSettings:
+    dictionary = spec.get("dictionary")
+    return SourceSettings(
+        name=name,
+        format=spec["format"],
+        file=spec["file"],
+        path=folder / spec["file"],
+        dictionary=folder / dictionary if dictionary else None,
+        sheet=spec.get("sheet"),
+        encoding=spec.get("encoding", "utf-8-sig"),
+        delimiter=spec.get("delimiter", ","),
+        decimal=spec.get("decimal", "."),
+        export=spec.get("export", "delta"),
+        omit={column: str(reason) for column, reason in spec.get("omit", {}).items()},
+    )
