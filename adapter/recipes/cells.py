@@ -1,0 +1,169 @@
+"""One cell of text to one value of an entity, or the rule it breaks.
+
+Every parser returns the value or raises ``BadCell(rule, why)``; why never quotes the cell.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, TypeAlias
+from zoneinfo import ZoneInfo
+
+Parser: TypeAlias = Callable[[str], Any]
+
+_DATE = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
+_TIME = re.compile(r"(\d{4}-\d{2}-\d{2})[ T](\d{2}:\d{2})(:\d{2})?")
+_NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
+_COMPARED = re.compile(r"(<=|>=|<|>)?\s*(.*)", re.DOTALL)
+
+
+class BadCell(Exception):  # noqa: N818  a finding about data, not an error of the run
+    """A cell that breaks a rule; ``why`` is safe to show."""
+
+    def __init__(self, rule: str, why: str):
+        super().__init__(why)
+        self.rule = rule
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A number with the comparator it was written with."""
+
+    value: Decimal
+    comparator: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """A missing-value code: the value is absent for this reason."""
+
+    reason: str
+
+
+def number(decimal: str = ".", limits: tuple[Decimal | None, Decimal | None] = (None, None)) -> Parser:
+    """Parser of ``12``, ``-0.5``, ``1,5`` (decimal comma) and ``<0.5``, within limits."""
+    low, high = limits
+
+    def parse(text: str) -> Compared:
+        match = _COMPARED.fullmatch(text.strip())
+        digits = match.group(2).replace(",", ".") if match and decimal == "," else None
+        digits = digits if digits is not None else (match.group(2) if match else "")
+        if not match or not digits.isascii() or not _NUMBER.fullmatch(digits):
+            raise BadCell("not-a-number", "is not a number")
+        value = Decimal(digits)
+        if (low is not None and value < low) or (high is not None and value > high):
+            raise BadCell("out-of-range", f"is outside {_span(low, high)}")
+        return Compared(value, match.group(1))
+
+    return parse
+
+
+def _span(low: object, high: object) -> str:
+    return f"{'' if low is None else low} .. {'' if high is None else high}".strip()
+
+
+def date(zone: ZoneInfo, form: str | None = None, keep: str | None = None) -> Parser:
+    """Parser of a date or local date-time to FHIR text; times get the study's time zone."""
+
+    def parse(text: str) -> str:
+        value = _formatted(text.strip(), form, zone) if form else _iso(text.strip(), zone)
+        if keep:
+            return value[: {"year": 4, "month": 7, "date": 10}[keep]]
+        return value
+
+    return parse
+
+
+def _formatted(text: str, form: str, zone: ZoneInfo) -> str:
+    try:
+        moment = dt.datetime.strptime(text, form).replace(tzinfo=zone)
+    except ValueError:
+        raise BadCell("impossible-date", f"is no date of the form {form}") from None
+    return moment.isoformat() if "%H" in form else moment.date().isoformat()
+
+
+def _iso(text: str, zone: ZoneInfo) -> str:
+    try:
+        if _DATE.fullmatch(text):
+            dt.date.fromisoformat(text + "-01-01"[len(text) - 4 :])
+            return text
+        match = _TIME.fullmatch(text)
+        if match:
+            return dt.datetime.fromisoformat(text).replace(tzinfo=zone).isoformat()
+    except ValueError:
+        raise BadCell("impossible-date", "is a date that does not exist") from None
+    raise BadCell("impossible-date", "is no ISO date (YYYY-MM-DD or YYYY-MM-DD HH:MM)")
+
+
+def dated_between(parser: Parser, low: str, high: str) -> Parser:
+    """The date parser with a dictionary's earliest and latest day."""
+
+    def parse(text: str) -> Any:
+        value = parse(text)
+        day = str(value)[:10]
+        if (low and day < low[: len(day)]) or (high and day > high[: len(day)]):
+            raise BadCell("out-of-range", f"is outside {_span(low, high)}")
+        return value
+
+    return parse
+
+
+def coded(codes: Mapping[str, Any], default: str | None = None) -> Parser:
+    """Parser of a source's own code to a term."""
+
+    def parse(text: str) -> Any:
+        try:
+            return codes[text.strip()]
+        except KeyError:
+            if default is not None:
+                return Defaulted(default)
+            raise BadCell("unknown-code", "is a code that nothing explains") from None
+
+    return parse
+
+
+@dataclass(frozen=True, slots=True)
+class Defaulted:
+    """A term taken because the source's code is unknown and the recipe gives a default."""
+
+    term: str
+
+
+def chosen(parser: Parser, choices: tuple[tuple[str, str], ...]) -> Parser:
+    """The parser, refusing what is none of a dictionary's choices."""
+    known = {code for code, _ in choices}
+
+    def parse(text: str) -> Any:
+        if text.strip() not in known:
+            raise BadCell("unknown-code", "is none of the dictionary's choices")
+        return parser(text)
+
+    return parse
+
+
+def flag() -> Parser:
+    """Parser of 1/0, yes/no and true/false."""
+    return coded(
+        {"1": True, "0": False, "yes": True, "no": False, "true": True, "false": False}
+        | {"Yes": True, "No": False, "True": True, "False": False, "Y": True, "N": False}
+    )
+
+
+def missing(parser: Parser, reasons: Mapping[str, str]) -> Parser:
+    """The parser, with a source's missing-value codes read as reasons."""
+
+    def parse(text: str) -> Any:
+        reason = reasons.get(text.strip())
+        return Absent(reason) if reason else parser(text)
+
+    return parse
+
+
+def text() -> Parser:
+    """Parser of plain text, white space around it removed."""
+    return str.strip
