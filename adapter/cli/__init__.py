@@ -1,0 +1,92 @@
+"""The command ``study-fhir``: one file a command, one place for errors and exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from types import FrameType
+
+import click
+
+from adapter.cli.console import console
+from adapter.errors import EXIT, StudyFhirError, outcome_of
+
+COMMANDS = {
+    "demo": "the whole flow on a copy of the reference study, self-checking",
+    "check": "study.yaml against its sources, before any row is mapped",
+    "map": "the study as one <Type>.ndjson a resource type, plus ledger.json",
+    "plan": "what a push would create, update and leave",
+    "push": "bring a FHIR server in step with the study",
+    "verify": "does the server still hold what it acknowledged",
+    "status": "what the outbox knows",
+    "report": "one HTML file with everything a person wants to see",
+    "registry": "a registration record as a transaction Bundle",
+    "serve": "the Flask service",
+    "doctor": "is this installation in order",
+}
+
+
+class _Commands(click.Group):
+    """Imports a command when it is used, so that starting stays quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"adapter.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="study-fhir-adapter", prog_name="study-fhir")
+def cli() -> None:
+    """What a clinical study holds, as FHIR: mapped, proven, and kept in step with a server.
+
+    STUDY is a folder with a study.yaml, such as examples/nct05862675.
+    Exit codes: 0 done · 1 findings · 2 usage or configuration · 3 some resources refused ·
+    4 deferred, all kept · 5 authentication · 130/143 stopped by a signal.
+    """
+
+
+def main() -> None:
+    """Run the command line and leave with the exit code of docs/operations.md."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        code = cli.main(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else EXIT.done)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(EXIT.configuration)
+    except (click.Abort, KeyboardInterrupt):
+        console.print("stopped; what was acknowledged is recorded, the next push goes on")
+        sys.exit(EXIT.interrupted)
+    except StudyFhirError as error:
+        console.print(f"error ({error.code}): {error}", style="red", markup=False, highlight=False)
+        sys.exit(outcome_of(error).exit)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT.done)
+    except Exception as error:
+        if os.environ.get("STUDY_FHIR_TRACEBACK") == "1":
+            raise
+        # The text of an unforeseen error may hold source values, so only its kind is shown.
+        console.print(
+            f"internal error: {type(error).__name__} (a defect of study-fhir; nothing was lost)\n"
+            "  hint: repeat with STUDY_FHIR_TRACEBACK=1 on synthetic data and report it",
+            style="red",
+            markup=False,
+        )
+        sys.exit(EXIT.configuration)
+
+
+def _terminated(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(EXIT.terminated)

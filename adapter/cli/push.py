@@ -1,0 +1,40 @@
+"""``study-fhir push STUDY --server NAME``"""
+
+import json
+from pathlib import Path
+
+import click
+
+from adapter import service
+from adapter.cli.console import announce, output, progress_bars
+from adapter.cli.options import FORMAT, SERVER, STUDY
+from adapter.cli.tables import rejects_table
+from adapter.study import Study
+
+
+@click.command("push")
+@STUDY
+@SERVER
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for a server that is away.",
+)
+@FORMAT
+def command(study: Path, server: str, wait: float, form: str) -> int:
+    """Bring a FHIR server in step with the study. Only changes are sent, each with proof."""
+    with progress_bars() as progress:
+        pushed = service.push(
+            Study(study, announce=announce), server, wait=wait, progress=progress
+        )
+    if form == "json":
+        click.echo(json.dumps(pushed.to_json()))
+        return pushed.exit
+    for name, count in pushed.result.to_json().items():
+        output.print(f"{name:<10} {count:>8,}")
+    if pushed.mapped.rejects:
+        output.print(rejects_table(pushed.mapped.rejects))
+    return pushed.exit

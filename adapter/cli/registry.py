@@ -1,0 +1,29 @@
+"""``study-fhir registry FILE``"""
+
+from pathlib import Path
+
+import click
+
+from adapter import service
+from adapter.cli.console import output
+from adapter.cli.options import FHIR
+from adapter.fhir.json import dumps
+
+
+@click.command("registry")
+@click.argument("file", type=click.Path(path_type=Path))
+@FHIR
+@click.option("--out", type=click.Path(path_type=Path), help="File to write; stdout if not given.")
+@click.option(
+    "--coverage", type=click.Path(path_type=Path), help="Write which leaves were not carried."
+)
+def command(file: Path, fhir: str | None, out: Path | None, coverage: Path | None) -> None:
+    """A ClinicalTrials.gov v2 record as a FHIR transaction Bundle."""
+    bundle, dropped = service.registry(file, fhir or "R4")
+    if out:
+        out.write_bytes(dumps(bundle))
+        output.print(f"{len(bundle['entry'])} resources written to {out}")
+    else:
+        click.echo(dumps(bundle))
+    if coverage:
+        coverage.write_bytes(dumps({"dropped": dropped}))

@@ -1,0 +1,43 @@
+"""Tables that several commands print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from adapter.recipes import Reject
+
+SHOWN = 40
+
+
+def ledger_table(ledger: Mapping[str, Any]) -> Table:
+    """The sums of the ledger: cells by source and outcome."""
+    names = ("cells", "empty", "mapped", "defaulted", "merged", "omitted", "rejected")
+    table = Table("source", "rows", *names, title="Ledger (cells)", title_justify="left")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for source, sums in ledger["sources"].items():
+        table.add_row(source, str(sums["rows"]), *(f"{sums[name]:,}" for name in names))
+    return table
+
+
+def rejects_table(rejects: Sequence[Reject], limit: int = SHOWN) -> Table:
+    """Every reject with place, rule and reason; never a value."""
+    table = Table("place", "effect", "rule", "why", title="Rejected", title_justify="left")
+    for reject in rejects[:limit]:
+        table.add_row(reject.place, reject.effect, reject.rule, reject.reason)
+    if len(rejects) > limit:
+        table.add_row(f"... and {len(rejects) - limit} more", "", "", "see ledger.json")
+    return table
+
+
+def counts_table(counts: Mapping[str, int]) -> Table:
+    """Resources by type."""
+    table = Table("resource type", "mapped", title_justify="left")
+    table.columns[1].justify = "right"
+    for kind, count in counts.items():
+        table.add_row(kind, f"{count:,}")
+    table.add_row("all", f"{sum(counts.values()):,}", style="bold")
+    return table

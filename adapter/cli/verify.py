@@ -1,0 +1,32 @@
+"""``study-fhir verify STUDY --server NAME``"""
+
+from pathlib import Path
+
+import click
+
+from adapter import service
+from adapter.cli.console import announce, output, progress_bars
+from adapter.cli.options import SERVER, STUDY
+from adapter.errors import EXIT
+from adapter.study import Study
+
+SHOWN = 20
+
+
+@click.command("verify")
+@STUDY
+@SERVER
+def command(study: Path, server: str) -> int:
+    """Read back everything the server acknowledged and compare; follow every reference."""
+    with progress_bars() as progress:
+        found = service.verify(Study(study, announce=announce), server, progress=progress)
+    output.print(f"checked    {found.checked:>8,}")
+    for name, references in (
+        ("missing", found.missing),
+        ("different", found.different),
+        ("dangling", found.dangling),
+    ):
+        output.print(f"{name:<10} {len(references):>8,}")
+        for reference in references[:SHOWN]:
+            output.print(f"  {reference}")
+    return EXIT.findings if found.missing or found.different or found.dangling else EXIT.done

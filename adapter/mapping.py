@@ -1,0 +1,278 @@
+"""The map stage: a study folder to checked FHIR resources and a balanced ledger."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+from adapter.errors import ConfigurationError
+from adapter.fhir.json import content_hash
+from adapter.recipes import Assembly, Compiler, Ledger, Mapped, Origin, Reject, assemble
+from adapter.sources import Table, read_sources
+from adapter.sources.ctgov import read_registration
+from adapter.study import Study
+from adapter.validation import Validator
+from mappings import map_entity, map_subject
+from mappings.entities import Cohort, Form, Product, Question, Site, Subject
+from mappings.entities import Study as StudyEntity
+from mappings.study_record import map_cohort
+from mappings.study_record import map_study as map_registration
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+
+QUESTION_TYPES = {
+    "yesno": "boolean",
+    "truefalse": "boolean",
+    "radio": "choice",
+    "dropdown": "choice",
+    "checkbox": "choice",
+    "notes": "text",
+    "calc": "decimal",
+}
+VALIDATED_TYPES = {"integer": "integer", "number": "decimal", "date": "date", "datetime": "dateTime"}
+
+
+def silent(_stage: str, _done: int, _total: int) -> None:
+    """A progress function that shows nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class MapResult:
+    """What a study maps to: the resources that passed the gate, the ledger and its rejects."""
+
+    study: Study
+    resources: list[Mapped]
+    ledger: dict[str, Any]
+    rejects: list[Reject]
+    tables: Mapping[str, Table]
+    dropped: list[str] = field(default_factory=list)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Resources by type."""
+        return dict(sorted(Counter(m.resource["resourceType"] for m in self.resources).items()))
+
+
+def map_study(study: Study, progress: Progress = silent) -> MapResult:
+    """Map a study folder: read, compile, assemble, map, check; nothing is sent.
+
+    Raises ConfigurationError, SourceError and LedgerError.
+    """
+    tables = read_sources(study.settings.sources)
+    recipes = Compiler(study.settings, tables, study.codes, study.pseudonym).compile()
+    assembly = assemble(recipes, tables, study.settings.collision_limit)
+    mapped = [*_study_level(study, tables, assembly), *_subjects(study, assembly, progress)]
+    mapped += _cohorts(study, assembly, mapped)
+    passed, dropped = _gate(study, mapped, assembly.ledger, progress)
+    rejects = assembly.ledger.rejects()
+    result = MapResult(study, passed, {}, rejects, tables, dropped)
+    result.ledger.update(_ledger(study, assembly.ledger, rejects, result.counts))
+    return result
+
+
+# --- the study itself --------------------------------------------------------------------------
+
+
+def _study_level(
+    study: Study, tables: Mapping[str, Table], assembly: Assembly
+) -> Iterable[Mapped]:
+    registered = registered_study(study)
+    products = _products(study, assembly)
+    forms = _forms(study, tables)
+    for _, resource in map_registration(registered, products, forms, study.context):
+        yield Mapped(resource, "")
+    for product in products:
+        for resource in map_entity(product, study.context):
+            yield Mapped(resource, "")
+
+
+def registered_study(study: Study) -> StudyEntity:
+    """The study as registered, with the sites and the present status of study.yaml."""
+    settings = study.settings
+    sites = tuple(
+        Site(
+            key=(name,),
+            name=site["name"],
+            city=site.get("city"),
+            state=site.get("state"),
+            postal_code=site.get("postal-code"),
+            country=site.get("country"),
+            status=site.get("status"),
+            investigators=tuple(site.get("investigators", ())),
+        )
+        for name, site in settings.sites.items()
+    )
+    if settings.registry is None:
+        return StudyEntity(
+            key=(settings.study,),
+            title=settings.title or settings.study,
+            status=settings.status or "UNKNOWN",
+            sites=sites,
+        )
+    registration = read_registration(settings.registry).study
+    if registration.key != (settings.study,):
+        raise ConfigurationError(
+            "the registration is of another study",
+            where=settings.where("registry"),
+            hint=f"study.yaml says study: {settings.study}",
+        )
+    return replace(
+        registration, sites=registration.sites + sites, present_status=settings.status
+    )
+
+
+def _products(study: Study, assembly: Assembly) -> list[Product]:
+    batches = {
+        (entity.drug, entity.batch)
+        for entity in assembly.entities()
+        if type(entity).__name__ == "Treatment" and entity.drug in study.settings.products  # type: ignore[union-attr]
+    }
+    return [
+        Product(
+            key=(drug, batch) if batch else (drug,),
+            term=drug,
+            form=study.settings.products[drug].get("form"),
+            batch=batch,
+        )
+        for drug, batch in sorted(batches, key=str)  # type: ignore[union-attr]
+    ]
+
+
+def _forms(study: Study, tables: Mapping[str, Table]) -> list[Form]:
+    return [
+        Form(
+            key=(recipe.spec.get("form", recipe.name),),
+            title=recipe.spec.get("title", recipe.name),
+            questions=tuple(
+                _question(tables[recipe.source], name) for name in recipe.spec.get("items", ())
+            ),
+        )
+        for recipe in study.settings.recipes.values()
+        if recipe.entity == "Answers"
+    ]
+
+
+def _question(table: Table, name: str) -> Question:
+    described = table.dictionary[name]
+    validated = VALIDATED_TYPES.get(described.validation.split("_")[0], "string")
+    return Question(
+        link=name,
+        text=described.label,
+        kind=QUESTION_TYPES.get(described.type, validated),
+        options=described.choices if described.type in ("radio", "dropdown", "checkbox") else (),
+        required=described.required,
+    )
+
+
+# --- subjects and their groups -----------------------------------------------------------------
+
+
+def _subjects(study: Study, assembly: Assembly, progress: Progress) -> Iterable[Mapped]:
+    total = len(assembly.subjects)
+    for done, (key, all_made) in enumerate(assembly.subjects.items(), start=1):
+        partition = study.context.id("Patient", key)
+        origins = {id(made.entity): made.origin for made in all_made}
+        for entity, resource in map_subject([m.entity for m in all_made], study.context):
+            origin = origins.get(id(entity))
+            yield Mapped(resource, partition, (origin,) if origin else ())
+        progress("map", done, total)
+
+
+def _cohorts(
+    study: Study, assembly: Assembly, mapped: Sequence[Mapped]
+) -> Iterable[Mapped]:
+    members: dict[str, list[tuple[str, ...]]] = {}
+    for key, made in assembly.subjects.items():
+        subject = made[0].entity
+        if isinstance(subject, Subject):
+            members.setdefault(subject.arm, []).append(key)
+    cohorts = [
+        Cohort(arm=arm, members=tuple(sorted(keys, key=lambda k: study.context.id("Patient", k))))
+        for arm, keys in members.items()
+    ]
+    return [Mapped(resource, "") for resource in map_cohort(cohorts, study.context)]
+
+
+# --- the gate ----------------------------------------------------------------------------------
+
+
+def _gate(
+    study: Study, mapped: Sequence[Mapped], ledger: Ledger, progress: Progress
+) -> tuple[list[Mapped], list[str]]:
+    """Keep what is valid; what refers to a refused resource is refused with it."""
+    validator = Validator(study.settings.fhir)
+    refused: dict[str, str] = {}
+    for done, each in enumerate(mapped, start=1):
+        reason = _verdict(study, validator, each)
+        if reason:
+            refused[each.reference] = reason
+        if done % 200 == 0 or done == len(mapped):
+            progress("check", done, len(mapped))
+    grown = bool(refused)
+    while grown:
+        dangling = {
+            m.reference: "refers to a resource that was refused"
+            for m in mapped
+            if m.reference not in refused and not refused.keys().isdisjoint(references(m.resource))
+        }
+        refused.update(dangling)
+        grown = bool(dangling)
+    for each in mapped:
+        if each.reference in refused:
+            _refuse(each, refused[each.reference], ledger)
+    return [m for m in mapped if m.reference not in refused], sorted(refused)
+
+
+def _verdict(study: Study, validator: Validator, each: Mapped) -> str | None:
+    fingerprint = content_hash(each.resource)
+    if fingerprint in study.passed:
+        return None
+    errors = [i for i in validator.validate(each.resource) if i.severity in ("error", "fatal")]
+    if not errors:
+        study.passed.add(fingerprint)
+        return None
+    return f"{errors[0].path}: {errors[0].message}"
+
+
+def _refuse(each: Mapped, reason: str, ledger: Ledger) -> None:
+    for origin in each.origins or (Origin("", 0, ()),):
+        if origin.source:
+            ledger.reject(
+                origin.source,
+                origin.line,
+                "",
+                "invalid-resource",
+                reason,
+                entity=each.resource["resourceType"],
+                effect="row",
+                columns=origin.columns,
+            )
+
+
+def references(value: Any) -> Iterable[str]:
+    """Every literal reference inside a resource."""
+    if isinstance(value, dict):
+        target = value.get("reference")
+        if isinstance(target, str):
+            yield target
+        for item in value.values():
+            yield from references(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from references(item)
+
+
+def _ledger(
+    study: Study, ledger: Ledger, rejects: Sequence[Reject], counts: Mapping[str, int]
+) -> dict[str, Any]:
+    return {
+        "study": study.settings.study,
+        "fhir": study.settings.fhir,
+        "balanced": True,  # sums() raises otherwise
+        "sources": ledger.sums(),
+        "omitted": ledger.omissions(),
+        "rejected": [reject.to_json() for reject in rejects],
+        "resources": dict(counts),
+    }

@@ -1,0 +1,164 @@
+"""The use cases. The command line and the web service call these, and nothing below them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from adapter.errors import EXIT, UsageError, Where
+from adapter.fhir.json import dumps
+from adapter.mapping import MapResult, Progress, map_study, silent
+from adapter.outbox import (
+    Outbox,
+    Plan,
+    PushResult,
+    Server,
+    VerifyResult,
+)
+from adapter.outbox import plan as plan_changes
+from adapter.outbox import push as push_changes
+from adapter.outbox import status as outbox_status
+from adapter.outbox import verify as verify_server
+from adapter.recipes import Compiler
+from adapter.report import render
+from adapter.settings import ServerSettings
+from adapter.sources import read_sources
+from adapter.study import Study
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """A push with the mapping that it carried over."""
+
+    mapped: MapResult
+    result: PushResult
+
+    @property
+    def exit(self) -> int:
+        """3 when resources were refused, 1 when more was rejected than accepted, else 0."""
+        return EXIT.refused if self.result.dead else exit_of(self.mapped)
+
+    def to_json(self) -> dict[str, Any]:
+        """Counts only: nothing of a subject."""
+        return {
+            "study": self.mapped.study.settings.study,
+            "exit": self.exit,
+            "rejected": len(self.mapped.rejects),
+            "resources": self.mapped.counts,
+            "push": self.result.to_json(),
+        }
+
+
+def exit_of(mapped: MapResult) -> int:
+    """1 when there are more rejects than study.yaml accepts, else 0."""
+    accepted = mapped.study.settings.accepted_rejects
+    return EXIT.findings if len(mapped.rejects) > accepted or mapped.dropped else EXIT.done
+
+
+def check(study: Study) -> dict[str, int]:
+    """study.yaml against its sources, before any row is mapped: recipes, columns, codes, units."""
+    tables = read_sources(study.settings.sources)
+    recipes = Compiler(study.settings, tables, study.codes, study.pseudonym).compile()
+    return {
+        "sources": len(tables),
+        "columns": sum(len(table.columns) for table in tables.values()),
+        "recipes": len(recipes),
+    }
+
+
+def write_map(mapped: MapResult, out: Path) -> list[Path]:
+    """Write one ``<Type>.ndjson`` a resource type, and ledger.json. Returns the files."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        raise UsageError("the folder cannot be made", where=Where(file=str(out))) from None
+    files = []
+    for stale in out.glob("*.ndjson"):
+        stale.unlink()
+    for kind in mapped.counts:
+        files.append(out / f"{kind}.ndjson")
+        with files[-1].open("wb") as lines:
+            for each in mapped.resources:
+                if each.resource["resourceType"] == kind:
+                    lines.write(dumps(each.resource) + b"\n")
+    files.append(out / "ledger.json")
+    files[-1].write_bytes(dumps(mapped.ledger))
+    return files
+
+
+def write_report(mapped: MapResult, out: Path, *, with_source: bool = False) -> Path:
+    """Write the report as one HTML file; with source rows it is personal data."""
+    page = render(
+        f"{mapped.study.settings.study}",
+        mapped.ledger,
+        mapped.resources,
+        tables=mapped.tables if with_source else None,
+    )
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(page, encoding="utf-8")
+    except OSError:
+        raise UsageError("the file cannot be written", where=Where(file=str(out))) from None
+    return out
+
+
+def open_outbox(study: Study) -> Outbox:
+    """The study's outbox. Raises OutboxError when it belongs to another study, key or release."""
+    return Outbox.open(
+        study.settings.outbox,
+        study=study.settings.study,
+        release=study.settings.fhir,
+        key_fingerprint=study.key_fingerprint,
+    )
+
+
+def connect(server: ServerSettings) -> Server:
+    """The server as the outbox wants it: name, URL and token."""
+    return Server(server.name, server.url, token=server.token(), ca_file=server.ca_file)
+
+
+def plan(study: Study, server: str, *, with_values: bool = False) -> tuple[MapResult, Plan]:
+    """What a push would do: create, update, unchanged, vanished; nothing is sent."""
+    target = connect(study.settings.server(server))
+    mapped = map_study(study)
+    with open_outbox(study) as outbox:
+        return mapped, plan_changes(outbox, target, mapped.resources, with_values=with_values)
+
+
+def push(
+    study: Study,
+    server: str,
+    *,
+    wait: float = 60,
+    progress: Progress = silent,
+    mapped: MapResult | None = None,
+) -> Pushed:
+    """Bring the server in step with the study; only changes are sent, each with proof.
+
+    Raises UnavailableError when the server is not back within ``wait`` seconds (all is kept).
+    """
+    target = connect(study.settings.server(server))
+    mapped = mapped or map_study(study, progress)
+    with open_outbox(study) as outbox:
+        result = push_changes(outbox, target, mapped.resources, wait=wait, progress=progress)
+    return Pushed(mapped, result)
+
+
+def verify(study: Study, server: str, *, progress: Progress = silent) -> VerifyResult:
+    """Does the server still hold what it acknowledged, and does every reference resolve?"""
+    target = connect(study.settings.server(server))
+    with open_outbox(study) as outbox:
+        return verify_server(outbox, target, progress=progress)
+
+
+def status(study: Study) -> dict[str, Any]:
+    """What the outbox knows: changes by server, type and state, and the last runs."""
+    with open_outbox(study) as outbox:
+        return outbox_status(outbox)
+
+
+def push_study(folder: Path, server: str, announce: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+    """One push of a study folder, as the web service runs it; the summary holds counts only."""
+    return push(Study(folder, announce=announce), server).to_json()

@@ -1,0 +1,59 @@
+"""A study folder, opened: settings, key, code tables and the context that mappings work in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+from adapter.privacy import fingerprint, id_function, study_key
+from adapter.recipes import read_codes
+from adapter.settings import StudySettings, load_study
+from mappings.code_tables import CodeTable
+from mappings.context import Context, load_tables
+
+
+class Study:
+    """One study folder. Raises ConfigurationError when its study.yaml cannot be used."""
+
+    def __init__(
+        self,
+        folder: Path | str,
+        *,
+        fhir: str | None = None,
+        announce: Callable[[str], None] = lambda _: None,
+    ):
+        self.folder = Path(folder)
+        self.settings: StudySettings = load_study(self.folder, fhir)
+        self._announce = announce
+        self.passed: set[str] = set()  # content hashes that the gate has let through
+
+    @cached_property
+    def key(self) -> bytes:
+        """The study key; a missing one is made on first use."""
+        return study_key(self.settings.key_file, self._announce)
+
+    @cached_property
+    def key_fingerprint(self) -> str:
+        """Recognises the key without giving it away."""
+        return fingerprint(self.key)
+
+    @cached_property
+    def codes(self) -> dict[str, CodeTable]:
+        """The shipped code tables with the study's own rows."""
+        return read_codes(self.settings, load_tables())
+
+    @cached_property
+    def context(self) -> Context:
+        """What the mappings of this study may know."""
+        return Context(
+            release=self.settings.fhir,
+            study=(self.settings.study,),
+            identifier_base=self.settings.identifier_base,
+            id_of=id_function(self.key, self.settings.study),
+            tables=self.codes,
+        )
+
+    def pseudonym(self, field: str, text: str) -> str:
+        """The keyed pseudonym of a number that identifies, such as a hospitalization number."""
+        return self.context.id_of("Identifier", f"{self.settings.identifier_base}/{field}", (text,))

@@ -1,0 +1,30 @@
+"""What a validator has to say about a resource."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One finding; ``path`` is FHIRPath, ``code`` of http://hl7.org/fhir/issue-type."""
+
+    severity: str  # error | warning | information
+    code: str
+    path: str
+    message: str
+    messageId: str | None = None  # noqa: N815  the name in the JSON contract
+    profile: str | None = None
+    constraint: str | None = None
+    resourceType: str | None = None  # noqa: N815
+    id: str | None = None
+    file: str | None = None
+    line: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The issue as one object of ``--format json``."""
+        names = (
+            "file line resourceType id severity code path message messageId profile constraint"
+        )
+        return {name: getattr(self, name) for name in names.split()}
