@@ -7,9 +7,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
+from mappings.study_record import map_cohort
+from mappings.study_record import map_study as map_registration
+
 from adapter.errors import ConfigurationError
 from adapter.fhir.json import content_hash
-from adapter.recipes import Assembly, Compiler, Ledger, Mapped, Origin, Reject, assemble
+from adapter.recipes import (
+    Assembly,
+    Ledger,
+    Mapped,
+    Origin,
+    Reject,
+    Scope,
+    assemble,
+    compile_recipes,
+)
 from adapter.sources import Table, read_sources
 from adapter.sources.ctgov import read_registration
 from adapter.study import Study
@@ -17,8 +29,6 @@ from adapter.validation import Validator
 from mappings import map_entity, map_subject
 from mappings.entities import Cohort, Form, Product, Question, Site, Subject
 from mappings.entities import Study as StudyEntity
-from mappings.study_record import map_cohort
-from mappings.study_record import map_study as map_registration
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 
@@ -31,7 +41,12 @@ QUESTION_TYPES = {
     "notes": "text",
     "calc": "decimal",
 }
-VALIDATED_TYPES = {"integer": "integer", "number": "decimal", "date": "date", "datetime": "dateTime"}
+VALIDATED_TYPES = {
+    "integer": "integer",
+    "number": "decimal",
+    "date": "date",
+    "datetime": "dateTime",
+}
 
 
 def silent(_stage: str, _done: int, _total: int) -> None:
@@ -61,7 +76,7 @@ def map_study(study: Study, progress: Progress = silent) -> MapResult:
     Raises ConfigurationError, SourceError and LedgerError.
     """
     tables = read_sources(study.settings.sources)
-    recipes = Compiler(study.settings, tables, study.codes, study.pseudonym).compile()
+    recipes = compile_recipes(Scope(study.settings, tables, study.codes, study.pseudonym))
     assembly = assemble(recipes, tables, study.settings.collision_limit)
     mapped = [*_study_level(study, tables, assembly), *_subjects(study, assembly, progress)]
     mapped += _cohorts(study, assembly, mapped)
@@ -75,9 +90,7 @@ def map_study(study: Study, progress: Progress = silent) -> MapResult:
 # --- the study itself --------------------------------------------------------------------------
 
 
-def _study_level(
-    study: Study, tables: Mapping[str, Table], assembly: Assembly
-) -> Iterable[Mapped]:
+def _study_level(study: Study, tables: Mapping[str, Table], assembly: Assembly) -> Iterable[Mapped]:
     registered = registered_study(study)
     products = _products(study, assembly)
     forms = _forms(study, tables)
@@ -118,9 +131,7 @@ def registered_study(study: Study) -> StudyEntity:
             where=settings.where("registry"),
             hint=f"study.yaml says study: {settings.study}",
         )
-    return replace(
-        registration, sites=registration.sites + sites, present_status=settings.status
-    )
+    return replace(registration, sites=registration.sites + sites, present_status=settings.status)
 
 
 def _products(study: Study, assembly: Assembly) -> list[Product]:
@@ -180,9 +191,7 @@ def _subjects(study: Study, assembly: Assembly, progress: Progress) -> Iterable[
         progress("map", done, total)
 
 
-def _cohorts(
-    study: Study, assembly: Assembly, mapped: Sequence[Mapped]
-) -> Iterable[Mapped]:
+def _cohorts(study: Study, assembly: Assembly, mapped: Sequence[Mapped]) -> Iterable[Mapped]:
     members: dict[str, list[tuple[str, ...]]] = {}
     for key, made in assembly.subjects.items():
         subject = made[0].entity

@@ -21,7 +21,7 @@ from adapter.outbox import plan as plan_changes
 from adapter.outbox import push as push_changes
 from adapter.outbox import status as outbox_status
 from adapter.outbox import verify as verify_server
-from adapter.recipes import Compiler
+from adapter.recipes import Scope, compile_recipes
 from adapter.report import render
 from adapter.settings import ServerSettings
 from adapter.sources import read_sources
@@ -60,7 +60,7 @@ def exit_of(mapped: MapResult) -> int:
 def check(study: Study) -> dict[str, int]:
     """study.yaml against its sources, before any row is mapped: recipes, columns, codes, units."""
     tables = read_sources(study.settings.sources)
-    recipes = Compiler(study.settings, tables, study.codes, study.pseudonym).compile()
+    recipes = compile_recipes(Scope(study.settings, tables, study.codes, study.pseudonym))
     return {
         "sources": len(tables),
         "columns": sum(len(table.columns) for table in tables.values()),
@@ -159,6 +159,8 @@ def status(study: Study) -> dict[str, Any]:
         return outbox_status(outbox)
 
 
-def push_study(folder: Path, server: str, announce: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+def push_study(
+    folder: Path, server: str, announce: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
     """One push of a study folder, as the web service runs it; the summary holds counts only."""
     return push(Study(folder, announce=announce), server).to_json()

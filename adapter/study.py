@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 
+from adapter.errors import ConfigurationError
 from adapter.privacy import fingerprint, id_function, study_key
-from adapter.recipes import read_codes
 from adapter.settings import StudySettings, load_study
-from mappings.code_tables import CodeTable
+from mappings.code_tables import CodeTable, merged, read_table
 from mappings.context import Context, load_tables
 
 
@@ -57,3 +57,19 @@ class Study:
     def pseudonym(self, field: str, text: str) -> str:
         """The keyed pseudonym of a number that identifies, such as a hospitalization number."""
         return self.context.id_of("Identifier", f"{self.settings.identifier_base}/{field}", (text,))
+
+
+def read_codes(settings: StudySettings, base: Mapping[str, CodeTable]) -> dict[str, CodeTable]:
+    """The shipped code tables with the study's own rows. Raises ConfigurationError."""
+    tables = dict(base)
+    for name, path in settings.codes.items():
+        where = settings.where("codes", name)
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as lines:
+                table = read_table(name, lines)
+        except OSError:
+            raise ConfigurationError("the code table cannot be read", where=where) from None
+        except ValueError as error:
+            raise ConfigurationError(str(error), where=where) from None
+        tables[name] = merged(tables[name], table) if name in tables else table
+    return tables

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -17,7 +17,7 @@ from adapter.errors import ConfigurationError, Where
 
 
 class _Loader(yaml.SafeLoader):
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
 
 
 for _tag, _pattern, _first in (
@@ -58,7 +58,7 @@ class YamlFile:
             if node is None:
                 return None
             self._walk(node, ())
-            return _text_keys(loader.construct_document(node))
+            return loader.construct_document(node)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark
             line = mark.line + 1 if mark else None
@@ -80,6 +80,7 @@ class YamlFile:
                         hint="the second would silently replace the first: keep one",
                     )
                 self._lines[place] = line
+                key.tag = "tag:yaml.org,2002:str"
                 self._walk(value, place)
         elif isinstance(node, yaml.SequenceNode):
             for index, item in enumerate(node.value):
@@ -94,15 +95,3 @@ class YamlFile:
             None,
         )
         return Where(file=self.shown_as, line=line, path=".".join(place) or None)
-
-
-def _text_keys(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {_key(key): _text_keys(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_text_keys(item) for item in value]
-    return value
-
-
-def _key(key: Any) -> str:
-    return str(key).lower() if isinstance(key, bool) else str(key)

@@ -135,6 +135,11 @@ class Context:
         return self.tables[table].rows(term)[0].code
 
 
+def form_url(to: Context, form: Key) -> str:
+    """The canonical URL of a form's Questionnaire, which its filled-in forms name."""
+    return f"{CANONICAL}/Questionnaire/{to.id('Questionnaire', form)}"
+
+
 def load_tables() -> dict[str, CodeTable]:
     """The code tables that are shipped with the mappings, by name."""
     tables = {}

@@ -1,4 +1,4 @@
-"""Which code table each coded field of an entity takes its terms from."""
+"""What the fields of an entity may hold: terms of which code table, FHIR's own words, dates."""
 
 TERM_TABLES: dict[tuple[str, str], str] = {
     ("Diagnosis", "term"): "diagnosis",
@@ -26,6 +26,12 @@ TERM_TABLES: dict[tuple[str, str], str] = {
     ("Visit", "outcome"): "discharge-disposition",
     ("Visit", "reason"): "visit-reason",
 }
+
+# Fields that hold a FHIR date or date-time.
+DATE_FIELDS = frozenset(
+    "collected date deceased end ended enrolled onset processed received recorded start until "
+    "when withdrawn".split()
+)
 
 # Fields whose words FHIR itself fixes (required bindings of type code).
 WORDS: dict[tuple[str, str], frozenset[str]] = {

@@ -27,9 +27,7 @@ from adapter.study import Study
 def command(study: Path, server: str, wait: float, form: str) -> int:
     """Bring a FHIR server in step with the study. Only changes are sent, each with proof."""
     with progress_bars() as progress:
-        pushed = service.push(
-            Study(study, announce=announce), server, wait=wait, progress=progress
-        )
+        pushed = service.push(Study(study, announce=announce), server, wait=wait, progress=progress)
     if form == "json":
         click.echo(json.dumps(pushed.to_json()))
         return pushed.exit

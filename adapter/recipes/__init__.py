@@ -1,18 +1,19 @@
 """study.yaml's field tables: rows in, study entities out, every cell accounted for."""
 
 from adapter.recipes.assemble import Assembly, Made, assemble
-from adapter.recipes.compile import Compiler, read_codes
+from adapter.recipes.compile import compile_recipes
+from adapter.recipes.compile_cells import Scope
 from adapter.recipes.ledger import Ledger, Reject
 from adapter.recipes.result import Mapped, Origin
 
 __all__ = [
     "Assembly",
-    "Compiler",
     "Ledger",
     "Made",
     "Mapped",
     "Origin",
     "Reject",
+    "Scope",
     "assemble",
-    "read_codes",
+    "compile_recipes",
 ]

@@ -18,7 +18,6 @@ from adapter.recipes.result import Origin
 from adapter.sources import Table
 from mappings.entities import Disposition, Key, Subject, SubjectEntity
 
-
 FEW = 6  # clashing rows that are bad data rather than a bad key, however small the source
 
 
@@ -76,9 +75,7 @@ def _unselected(tables: Mapping[str, Table], units: list[Unit]) -> None:
 
 
 def _stray(table: Table, row: Any, fault: Fault) -> Unit:
-    recipe = Recipe(
-        "", object, table.name, (), None, {}, (), {}, (), (), (), lambda _: False, ()
-    )
+    recipe = Recipe("", object, table.name, (), None, {}, (), {}, (), (), (), lambda _: False, ())
     return Unit(recipe, row, claimed=set(row.cells), dead=fault)
 
 

@@ -45,7 +45,9 @@ class Absent:
     reason: str
 
 
-def number(decimal: str = ".", limits: tuple[Decimal | None, Decimal | None] = (None, None)) -> Parser:
+def number(
+    decimal: str = ".", limits: tuple[Decimal | None, Decimal | None] = (None, None)
+) -> Parser:
     """Parser of ``12``, ``-0.5``, ``1,5`` (decimal comma) and ``<0.5``, within limits."""
     low, high = limits
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from adapter.errors import LedgerError
@@ -99,13 +99,10 @@ class Ledger:
             for (source, line, column), key in self._rejected_by.items()
             if self._cells[(source, line)].get(column) == "rejected"
         )
-        return sorted(
-            Reject(*(getattr(r, name) for name in Reject.__slots__[:-1]), cells=cells[key])
-            for key, r in self._rejects.items()
-        )
+        return sorted(replace(r, cells=cells[key]) for key, r in self._rejects.items())
 
     def sums(self) -> dict[str, dict[str, Any]]:
-        """Per source: rows, cells, empty ones and each outcome. Raises LedgerError when it differs."""
+        """Per source: rows, cells and each outcome. Raises LedgerError when a cell has none."""
         sums = {}
         lost: Counter[str] = Counter()
         for name, table in self._tables.items():

@@ -32,7 +32,7 @@ class Draft:
 
 @dataclass(slots=True)
 class Unit:
-    """What a recipe makes of one row: drafts, cells and faults. ``dead`` says why there are none."""
+    """What a recipe makes of one row; ``dead`` is why the row gives nothing at all."""
 
     recipe: Recipe
     row: Row

@@ -1,7 +1,6 @@
 """Study data in: one file a format. A source yields rows with their place."""
 
 from collections.abc import Callable, Mapping
-
 from dataclasses import replace
 
 from adapter.settings import SourceSettings

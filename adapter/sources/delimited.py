@@ -17,7 +17,8 @@ CELL_LIMIT = 1_000_000
 def read_delimited(source: SourceSettings) -> Table:
     """Read a delimited file with a header line. Raises SourceError; a bad row is a Row fault."""
     csv.field_size_limit(CELL_LIMIT)
-    reader = csv.reader(StringIO(_text(source), newline=""), delimiter=source.delimiter)
+    text = StringIO(_text(source), newline="")
+    reader = csv.reader(text, delimiter=source.delimiter, strict=True)
     records = _records(reader, source)
     header = next(records, None)
     if header is None:
@@ -50,7 +51,9 @@ def _text(source: SourceSettings) -> str:
         ) from None
 
 
-def _records(reader: Iterator[list[str]], source: SourceSettings) -> Iterator[tuple[int, list[str]]]:
+def _records(
+    reader: Iterator[list[str]], source: SourceSettings
+) -> Iterator[tuple[int, list[str]]]:
     while True:
         line = getattr(reader, "line_num", 0) + 1
         try:

@@ -18,9 +18,7 @@ from adapter.sources.row import DictionaryField, Table
 # Column names vary in real dictionaries, so columns are taken by position.
 NAME, FORM, TYPE, LABEL, CHOICES = 0, 1, 3, 4, 5
 VALIDATION, MINIMUM, MAXIMUM, IDENTIFIER, REQUIRED = 7, 8, 9, 10, 12
-STRUCTURE = frozenset(
-    {"redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance"}
-)
+STRUCTURE = frozenset({"redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance"})
 FIXED_CHOICES = {
     "yesno": (("1", "Yes"), ("0", "No")),
     "truefalse": (("1", "True"), ("0", "False")),

@@ -24,7 +24,5 @@ class Issue:
 
     def to_json(self) -> dict[str, Any]:
         """The issue as one object of ``--format json``."""
-        names = (
-            "file line resourceType id severity code path message messageId profile constraint"
-        )
+        names = "file line resourceType id severity code path message messageId profile constraint"
         return {name: getattr(self, name) for name in names.split()}

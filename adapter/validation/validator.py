@@ -65,9 +65,7 @@ class Validator:
         try:
             model.model_validate(resource)
         except ValidationError as error:
-            return [
-                _issue(resource, found) for found in error.errors(include_input=False)
-            ]
+            return [_issue(resource, found) for found in error.errors(include_input=False)]
         return []
 
 

@@ -1,0 +1,221 @@
+"""Cells of a recipe: which parser a column gets, and the terms and limits it must keep to."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from adapter.errors import ConfigurationError, Where
+from adapter.recipes import cells
+from adapter.recipes.cells import Parser
+from adapter.settings import RecipeSettings, StudySettings
+from adapter.sources import DictionaryField, Table
+from mappings import entities
+from mappings.code_tables import CodeTable
+from mappings.terms import DATE_FIELDS, TERM_TABLES, WORDS
+
+SUBJECT_ENTITIES = [
+    "Subject",
+    "Consent",
+    "Visit",
+    "Diagnosis",
+    "Measurement",
+    "Sample",
+    "Treatment",
+    "Support",
+    "Answers",
+    "SequencingResult",
+    "Event",
+    "Disposition",
+]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Scope:
+    """What recipes are compiled against: settings, sources, code tables and the pseudonymiser."""
+
+    settings: StudySettings
+    tables: Mapping[str, Table]
+    codes: Mapping[str, CodeTable]
+    pseudonym: Callable[[str, str], str]
+
+
+def unknown_column(
+    settings: StudySettings, table: Table, column: str, *path: object
+) -> ConfigurationError:
+    """The error for a column that study.yaml names and the source does not have."""
+    near = difflib.get_close_matches(column, table.columns, 1)
+    return ConfigurationError(
+        f"{table.file} has no column {column!r}",
+        where=settings.where(*path),
+        hint=f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(table.columns)}",
+    )
+
+
+class CellCompiler:
+    """The part of a recipe's compiler that turns a field's spec into a parser."""
+
+    def __init__(self, scope: Scope, recipe: RecipeSettings):
+        self.scope = scope
+        self.recipe = recipe
+        self.spec = recipe.spec
+        if recipe.source not in scope.tables:
+            raise self.error(
+                f"there is no source {recipe.source!r}",
+                f"sources are: {', '.join(scope.tables)}",
+                "source",
+            )
+        if recipe.entity not in SUBJECT_ENTITIES:
+            raise self.error(
+                f"there is no entity {recipe.entity!r}",
+                f"entities are: {', '.join(SUBJECT_ENTITIES)}",
+                "entity",
+            )
+        self.table = scope.tables[recipe.source]
+        self.entity: type = getattr(entities, recipe.entity)
+        self.types = {f.name: str(f.type) for f in dataclasses.fields(self.entity)}
+
+    def error(self, message: str, hint: str, *path: object) -> ConfigurationError:
+        where = self.scope.settings.where("recipes", self.recipe.name, *path)
+        return ConfigurationError(message, where=where, hint=hint)
+
+    def _column(self, column: str, *path: object) -> None:
+        if not column.startswith("=") and column not in self.table.columns:
+            raise unknown_column(
+                self.scope.settings, self.table, column, "recipes", self.recipe.name, *path
+            )
+
+    def _target(self, name: str, *path: object) -> None:
+        if name not in self.types or name in ("key", "subject", "components", "disposition"):
+            near = difflib.get_close_matches(name, self.types, 1)
+            raise self.error(
+                f"{self.recipe.entity} has no field {name!r}",
+                f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(self.types)}",
+                *path,
+            )
+
+    def _parser(self, column: str, spec: Mapping[str, Any]) -> Parser:
+        to, described = spec["to"], self.table.dictionary.get(column)
+        path = ("fields", column)
+        if "codes" in spec:
+            parser = cells.coded(self._codes(spec, to, *path), self._default(spec, to, *path))
+            if described and described.choices:
+                parser = cells.chosen(parser, described.choices)
+        elif spec.get("pseudonym"):
+            parser = self._pseudonym(to)
+        elif to in DATE_FIELDS or (to == "birth_year"):
+            keep = spec.get("keep") or ("year" if to == "birth_year" else None)
+            parser = cells.date(self.scope.settings.time_zone, spec.get("format"), keep)
+            parser = self._within_dates(
+                cells.date(self.scope.settings.time_zone, spec.get("format")), parser, described
+            )
+        elif self.types[to].startswith("Decimal"):
+            parser = self._number(spec, described, *path)
+        elif self.types[to].startswith("bool") or spec.get("flag"):
+            parser = cells.flag()
+        elif (self.recipe.entity, to) in TERM_TABLES or (self.recipe.entity, to) in WORDS:
+            parser = cells.coded({term: term for term in self._terms(to)})
+        else:
+            parser = cells.text()
+        return cells.missing(parser, self._missing(spec)) if "missing" in spec else parser
+
+    def _within_dates(
+        self, whole: Parser, kept: Parser, described: DictionaryField | None
+    ) -> Parser:
+        if described is None or not (described.minimum or described.maximum):
+            return kept
+        bounded = cells.dated_between(whole, described.minimum, described.maximum)
+
+        def parse(text: str) -> Any:
+            bounded(text)
+            return kept(text)
+
+        return parse
+
+    def _number(
+        self, spec: Mapping[str, Any], described: DictionaryField | None, *path: object
+    ) -> Parser:
+        low, high = (
+            (Decimal(str(spec["range"][0])), Decimal(str(spec["range"][1])))
+            if "range" in spec
+            else _limits(described)
+        )
+        decimal = self.scope.settings.sources[self.recipe.source].decimal
+        if (
+            described
+            and described.validation.startswith("number_")
+            and "comma" in (described.validation)
+        ):
+            decimal = ","
+        return cells.number(decimal, (low, high))
+
+    def _missing(self, spec: Mapping[str, Any]) -> dict[str, str]:
+        return {token: str(reason) for token, reason in spec["missing"].items()}
+
+    def _pseudonym(self, to: str) -> Parser:
+        pseudonym = self.scope.pseudonym
+        return lambda text: pseudonym(to, text)
+
+    def _codes(self, spec: Mapping[str, Any], to: str, *path: object) -> dict[str, Any]:
+        given = spec["codes"]
+        codes = self._code_file(given, *path) if isinstance(given, str) else given
+        boolean = self.types.get(to, "").startswith("bool")
+        texts = {source: term if boolean else str(term) for source, term in codes.items()}
+        if to == "unit":
+            return texts
+        known = self._terms(to)
+        for source, term in texts.items():
+            if known is not None and not boolean and term not in known:
+                raise self._unknown_term(term, known, *path, "codes", source)
+        return texts
+
+    def _default(self, spec: Mapping[str, Any], to: str, *path: object) -> str | None:
+        term = spec.get("default")
+        known = self._terms(to)
+        if term is not None and known is not None and term not in known:
+            raise self._unknown_term(term, known, *path, "default")
+        return term
+
+    def _unknown_term(self, term: str, known: Iterable[str], *path: object) -> ConfigurationError:
+        near = difflib.get_close_matches(term, list(known), 1)
+        hint = f"did you mean {near[0]!r}?" if near else "see mappings/codes/*.csv for the terms"
+        return self.error(f"no code table explains the term {term!r}", hint, *path)
+
+    def _terms(self, to: str, entity: str | None = None) -> Any:
+        place = (entity or self.recipe.entity, to)
+        if place in WORDS:
+            return WORDS[place]
+        table = TERM_TABLES.get(place)
+        return self.scope.codes[table].terms if table else None
+
+    def _code_file(self, name: str, *path: object) -> dict[str, str]:
+        file = self.scope.settings.folder / name
+        try:
+            with file.open(encoding="utf-8-sig", newline="") as lines:
+                return {row["source"]: row["term"] for row in csv.DictReader(lines)}
+        except (OSError, UnicodeDecodeError):
+            raise self.error(
+                f"the code file {name} cannot be read", "is it in the study folder?", *path
+            ) from None
+        except KeyError:
+            raise ConfigurationError(
+                "a code file has the columns source and term", where=Where(file=name, line=1)
+            ) from None
+
+
+def _limits(described: DictionaryField | None) -> tuple[Decimal | None, Decimal | None]:
+    """The dictionary's least and greatest value; what is no number limits nothing."""
+    if described is None:
+        return None, None
+    return _limit(described.minimum), _limit(described.maximum)
+
+
+def _limit(text: str) -> Decimal | None:
+    try:
+        return Decimal(text) if text else None
+    except InvalidOperation:
+        return None

@@ -1,0 +1,143 @@
+"""Wide tables of a recipe: measures, questionnaire items and sequencing findings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from adapter.recipes import cells
+from adapter.recipes.cells import Parser
+from adapter.recipes.compile_cells import CellCompiler
+from adapter.recipes.recipe import Fault, Unit
+from adapter.recipes.wide import FindingColumns, Measure, answers, findings, measurements
+from adapter.sources import DictionaryField
+
+
+class WideCompiler(CellCompiler):
+    """The part of a recipe's compiler that reads several entities or parts out of one row."""
+
+    def _wide(self) -> tuple[Any, tuple[Any, ...], set[str]]:
+        finish: list[Any] = []
+        more: set[str] = set()
+        many = None
+        if "measures" in self.spec:
+            measures = [
+                self._measure(n, m, "measures", n) for n, m in self.spec["measures"].items()
+            ]
+            many = measurements(measures)
+            more.update(column for measure in measures for column in measure.columns)
+        elif self.recipe.entity == "Measurement":
+            finish.append(self._unit_fits)
+        if "items" in self.spec:
+            finish.append(self._items())
+            more.update(self.spec["items"])
+        if "findings" in self.spec:
+            pairs = [self._finding(n, f) for n, f in enumerate(self.spec["findings"])]
+            finish.append(findings(pairs))
+            more.update(column for p in pairs for column in (p.target, p.reads) if column)
+        return many, tuple(finish), more
+
+    def _measure(self, name: str, spec: Mapping[str, Any], *path: object) -> Measure:
+        components = [
+            self._measure(n, c, *path, "components", n)
+            for n, c in spec.get("components", {}).items()
+        ]
+        column = None if name in spec.get("components", {}) else name
+        if column is None or (components and column not in self.table.columns):
+            column = None
+        else:
+            self._column(column, *path)
+        table = self.scope.codes["measurement"]
+        if spec["code"] not in table:
+            raise self._unknown_term(spec["code"], table.terms, *path, "code")
+        self._unit_known(spec, *path)
+        return Measure(
+            name,
+            column,
+            spec["code"],
+            spec.get("unit"),
+            self._measured(name, spec, *path),
+            components,
+        )
+
+    def _unit_known(self, spec: Mapping[str, Any], *path: object) -> None:
+        units = self.scope.codes["measurement"].units(spec["code"])
+        unit = spec.get("unit")
+        if unit and units and unit not in units:
+            raise self.error(
+                f"{spec['code']} is not known in {unit}", f"known: {', '.join(units)}", *path
+            )
+
+    def _measured(self, name: str, spec: Mapping[str, Any], *path: object) -> Parser:
+        described = self.table.dictionary.get(name)
+        if "codes" in spec:
+            terms = self.scope.codes["result"].terms
+            codes = spec["codes"]
+            codes = self._code_file(codes, *path) if isinstance(codes, str) else codes
+            for source, term in codes.items():
+                if term not in terms:
+                    raise self._unknown_term(str(term), terms, *path, "codes", source)
+            parser = cells.coded(codes)
+            if described and described.choices:
+                parser = cells.chosen(parser, described.choices)
+        elif spec.get("flag"):
+            parser = cells.flag()
+        else:
+            parser = self._number(spec, described, *path)
+        return cells.missing(parser, self._missing(spec)) if "missing" in spec else parser
+
+    def _unit_fits(self, unit: Unit, values: dict[str, Any]) -> None:
+        """The code follows the unit, so a unit the code is not known in rejects the row."""
+        units = self.scope.codes["measurement"].units(values["code"])
+        columns = {field.to: field.column for field in unit.recipe.fields}
+        bad = {fault.column: fault for fault in unit.faults}
+        for name in ("unit", "value", "term"):
+            if columns.get(name) in bad:
+                unit.dead = bad[columns[name]]
+                return
+        has = [n for n in ("value", "term", "flag", "absent") if values.get(n) is not None]
+        if not has:
+            unit.dead = Fault(columns.get("value", ""), "missing-value", "there is no result")
+        elif "value" in has and units and values.get("unit") not in units:
+            why = f"is none of the units of {values['code']}"
+            unit.dead = Fault(columns.get("unit", ""), "wrong-unit", why)
+
+    def _items(self) -> Any:
+        items = []
+        for name in self.spec["items"]:
+            described = self.table.dictionary.get(name)
+            if described is None:
+                raise self.error(
+                    f"the dictionary has no field {name!r}",
+                    "items are fields of a REDCap form",
+                    "items",
+                )
+            items.append(described)
+        return answers(items, {item.name: self._item_parser(item) for item in items})
+
+    def _item_parser(self, item: DictionaryField) -> Parser:
+        if item.type in ("yesno", "truefalse"):
+            return cells.flag()
+        if item.choices:
+            return cells.chosen(cells.text(), item.choices)
+        if item.validation.startswith(("date_", "datetime_")):
+            return cells.date(self.scope.settings.time_zone)
+        if item.validation.startswith(("number", "integer")) or item.type == "calc":
+            return self._number({}, item)
+        return cells.text()
+
+    def _finding(self, index: int, spec: Mapping[str, Any]) -> FindingColumns:
+        path = ("findings", index)
+        self._column(spec["target"], *path)
+        if "reads" in spec:
+            self._column(spec["reads"], *path)
+        terms = self._terms("target", "Finding")
+        codes = spec.get("codes", {term: term for term in terms})
+        codes = self._code_file(codes, *path) if isinstance(codes, str) else codes
+        for source, term in codes.items():
+            if term not in terms:
+                raise self._unknown_term(str(term), terms, *path, "codes", source)
+        described = self.table.dictionary.get(spec.get("reads", ""))
+        return FindingColumns(
+            spec["target"], spec.get("reads"), cells.coded(codes), self._number({}, described)
+        )

@@ -1,0 +1,52 @@
+"""study.yaml: what is refused, where, and what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from adapter.errors import ConfigurationError, UsageError
+from adapter.settings import load_study
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "says"),
+    [
+        ("time-zone: Asia/Shanghai", "time-zone: Asia/Chongqing2", 2, "no time zone"),
+        ("study: TEST01", "studdy: TEST01", None, "studdy"),
+        ("format: csv, file: lab.csv", "format: sas, file: lab.csv", 10, "'sas' is not one of"),
+        ("key: [id]", "key: []", 15, "non-empty"),
+        ("{to: birth_year}", "{}", 20, "is not valid"),
+        ("identifier-base: https://w3id.org", "identifier-base: w3id.org", 3, "does not match"),
+    ],
+)
+def test_a_mistake_has_a_line_and_a_reason(
+    folder: Path, old: str, new: str, line: int | None, says: str
+) -> None:
+    file = folder / "study.yaml"
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=says) as caught:
+        load_study(folder)
+    assert caught.value.where is not None
+    assert line is None or caught.value.where.line == line
+    assert caught.value.hint
+
+
+def test_a_missing_folder_is_a_configuration_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="no such study folder"):
+        load_study(tmp_path / "nowhere")
+
+
+def test_an_unmapped_release_is_refused(folder: Path) -> None:
+    with pytest.raises(ConfigurationError, match="R5 is not mapped"):
+        load_study(folder, "R5")
+
+
+def test_a_server_is_a_name_or_a_url(folder: Path) -> None:
+    settings = load_study(folder)
+    assert settings.server("http://127.0.0.1:8080/fhir/").url == "http://127.0.0.1:8080/fhir"
+    with pytest.raises(UsageError, match="no server 'hospital'"):
+        settings.server("hospital")
