@@ -27,7 +27,7 @@ from adapter.sources.ctgov import read_registration
 from adapter.study import Study
 from adapter.validation import Validator
 from mappings import map_entity, map_subject
-from mappings.entities import Cohort, Form, Product, Question, Site, Subject
+from mappings.entities import Cohort, Form, Product, Question, Site, Subject, Treatment
 from mappings.entities import Study as StudyEntity
 
 Progress: TypeAlias = Callable[[str, int, int], None]
@@ -135,19 +135,20 @@ def registered_study(study: Study) -> StudyEntity:
 
 
 def _products(study: Study, assembly: Assembly) -> list[Product]:
+    products = study.settings.products
     batches = {
-        (entity.drug, entity.batch)
+        (entity.drug, entity.batch or "")
         for entity in assembly.entities()
-        if type(entity).__name__ == "Treatment" and entity.drug in study.settings.products  # type: ignore[union-attr]
+        if isinstance(entity, Treatment) and entity.drug in products
     }
     return [
         Product(
             key=(drug, batch) if batch else (drug,),
             term=drug,
-            form=study.settings.products[drug].get("form"),
-            batch=batch,
+            form=products[drug].get("form"),
+            batch=batch or None,
         )
-        for drug, batch in sorted(batches, key=str)  # type: ignore[union-attr]
+        for drug, batch in sorted(batches)
     ]
 
 

@@ -21,11 +21,16 @@ from adapter.outbox import plan as plan_changes
 from adapter.outbox import push as push_changes
 from adapter.outbox import status as outbox_status
 from adapter.outbox import verify as verify_server
+from adapter.privacy import id_function
 from adapter.recipes import Scope, compile_recipes
 from adapter.report import render
 from adapter.settings import ServerSettings
 from adapter.sources import read_sources
+from adapter.sources.ctgov import read_registration
 from adapter.study import Study
+from mappings.context import CANONICAL, Context, load_tables
+from mappings.registry_bundle import registration_bundle
+from mappings.study_record import map_study as map_registration
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +162,24 @@ def status(study: Study) -> dict[str, Any]:
     """What the outbox knows: changes by server, type and state, and the last runs."""
     with open_outbox(study) as outbox:
         return outbox_status(outbox)
+
+
+def registry(file: Path, release: str) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    """A registration record as a transaction Bundle, and the leaves it does not carry.
+
+    A public record needs no secret: its ids come from a key that everybody knows. Raises
+    SourceError for a file that is no registration.
+    """
+    registration = read_registration(file)
+    context = Context(
+        release=release,
+        study=registration.study.key,
+        identifier_base=f"{CANONICAL}/registrations",
+        id_of=id_function(b"", registration.study.key[0]),
+        tables=load_tables(),
+    )
+    resources = [resource for _, resource in map_registration(registration.study, (), (), context)]
+    return registration_bundle(resources), [each.to_json() for each in registration.dropped]
 
 
 def push_study(

@@ -149,3 +149,20 @@ def load_tables() -> dict[str, CodeTable]:
             with entry.open(encoding="utf-8", newline="") as lines:  # type: ignore[call-arg]
                 tables[name] = read_table(name, lines)
     return tables
+
+
+def load_default_context(
+    study: str, id_of: IdFunction, *, release: str = "R4", identifier_base: str | None = None
+) -> Context:
+    """A context with the shipped code tables, for the study with this id.
+
+    ``id_of(resource type, identifier system, key)`` gives the logical ids; it must be keyed where
+    the data are of people, as ``adapter.privacy.id_function`` is.
+    """
+    return Context(
+        release=release,
+        study=(study,),
+        identifier_base=identifier_base or f"{CANONICAL}/studies/{study.lower()}",
+        id_of=id_of,
+        tables=load_tables(),
+    )

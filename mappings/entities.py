@@ -20,12 +20,21 @@ Key: TypeAlias = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryTerm:
+    """A field of a registration and its raw value; ``mappings/codes/ctgov-field.csv`` labels it."""
+
+    field: str  # the registry's field name, e.g. "isFdaRegulatedDrug"
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StudyIdentifier:
     """One registry or organisation number of the study; ``kind`` is the registry's own word."""
 
     value: str
     use: str = "official"  # official | secondary | old
     kind: str | None = None
+    label: str | None = None  # what the number is, in words
     assigner: str | None = None
     link: str | None = None
 
@@ -34,7 +43,7 @@ class StudyIdentifier:
 class StudyDate:
     """A milestone of the registration (``activity``) or of the study itself."""
 
-    activity: str  # start | primary-completion | completion | a registration activity code
+    activity: str  # start | completion | a term of mappings/codes/study-registration-activity.csv
     date: str
     kind: str | None = None  # ACTUAL | ESTIMATED, as the registry says
 
@@ -43,15 +52,15 @@ class StudyDate:
 class Party:
     """An organisation or person with a role in the study."""
 
-    role: str
-    name: str
+    role: str  # mappings/codes/study-party-role.csv
+    name: str | None = None  # absent where a site gives only a telephone number
     organization: str | None = None  # affiliation of a person
     title: str | None = None
     person: bool = False
     party_class: str | None = None  # registry's agency class, e.g. OTHER, INDUSTRY
     phone: str | None = None
     email: str | None = None
-    raw_role: str | None = None
+    raw_role: RegistryTerm | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,13 +82,14 @@ class Intervention:
     kind: str
     description: str | None = None
     other_names: tuple[str, ...] = ()
+    arms: tuple[str, ...] = ()  # names of the study's arms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """An outcome measure; ``kind`` is primary, secondary or other."""
+    """An outcome measure of the study."""
 
-    kind: str
+    kind: str  # PRIMARY | SECONDARY | OTHER_PRE_SPECIFIED
     measure: str
     description: str | None = None
     time_frame: str | None = None
@@ -96,17 +106,33 @@ class Eligibility:
     maximum_age: str | None = None
     sex: str | None = None
     healthy_volunteers: bool | None = None
+    gender_based: bool | None = None
+    gender_description: str | None = None
     standard_ages: tuple[str, ...] = ()
     population: str | None = None
-    sampling_method: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RegistryTerm:
-    """A registry field without a place of its own in FHIR, kept as field name and raw value."""
+class MeshTerm:
+    """A heading of the Medical Subject Headings that the registry derived."""
 
-    field: str  # the registry's field name, e.g. "isFdaRegulatedDrug"
-    value: str
+    about: str  # condition | intervention
+    id: str
+    term: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelatedDocument:
+    """A publication, page or file about the study."""
+
+    kind: str  # related-artifact-type: citation | documentation
+    label: str | None = None
+    display: str | None = None
+    citation: str | None = None
+    url: str | None = None
+    file: str | None = None  # name of a file; url leads to it
+    date: str | None = None
+    size: int | None = None  # bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,12 +140,15 @@ class Site:
     """A hospital that takes part: becomes an Organization and a Location."""
 
     key: Key
-    name: str
+    name: str | None = None
     city: str | None = None
     state: str | None = None
     postal_code: str | None = None
-    country: str | None = None  # ISO 3166-1 alpha-2
+    country: str | None = None  # mappings/codes/study-country.csv: ISO 3166-1 alpha-2, or a name
+    latitude: Decimal | None = None  # WGS 84 degrees
+    longitude: Decimal | None = None
     status: str | None = None
+    contacts: tuple[Party, ...] = ()
     investigators: tuple[str, ...] = ()  # names of the study's investigators who work there
 
 
@@ -134,14 +163,15 @@ class Study:
     identifiers: tuple[StudyIdentifier, ...] = ()
     status: str  # the registry's word as posted, e.g. NOT_YET_RECRUITING
     present_status: str | None = None  # the study folder's word, when it has moved on
+    last_known_status: str | None = None  # beside a posted UNKNOWN
     why_stopped: str | None = None
     dates: tuple[StudyDate, ...] = ()
     summary: str | None = None
     description: str | None = None
     conditions: tuple[str, ...] = ()
     keywords: tuple[str, ...] = ()
-    study_type: str | None = None
-    design: tuple[RegistryTerm, ...] = ()  # observationalModel, timePerspective, allocation ...
+    meshes: tuple[MeshTerm, ...] = ()
+    design: tuple[RegistryTerm, ...] = ()  # studyType, observationalModel, allocation ...
     phases: tuple[str, ...] = ()
     primary_purpose: str | None = None
     enrollment: int | None = None
@@ -152,7 +182,7 @@ class Study:
     eligibility: Eligibility | None = None
     parties: tuple[Party, ...] = ()
     sites: tuple[Site, ...] = ()
-    references: tuple[tuple[str, str], ...] = ()  # (kind, citation or url)
+    documents: tuple[RelatedDocument, ...] = ()
     terms: tuple[RegistryTerm, ...] = ()  # what is left: oversight booleans, IPD sharing ...
     notes: tuple[str, ...] = ()
 
@@ -358,6 +388,7 @@ class Answer:
     link: str  # the field name
     text: str | None = None
     value: Decimal | None = None
+    integer: int | None = None  # of a question of kind integer
     flag: bool | None = None
     date: str | None = None
     code: tuple[str, str] | None = None  # (option code, label)

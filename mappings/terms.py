@@ -29,7 +29,7 @@ TERM_TABLES: dict[tuple[str, str], str] = {
 
 # Fields that hold a FHIR date or date-time.
 DATE_FIELDS = frozenset(
-    "collected date deceased end ended enrolled onset processed received recorded start until "
+    "birth_year collected date deceased end ended enrolled onset processed received recorded start until "
     "when withdrawn".split()
 )
 

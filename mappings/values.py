@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
-from mappings.context import Resource, fields
+from mappings.context import Context, Resource, fields
 
 UCUM = "http://unitsofmeasure.org"
+OF_STUDY = "http://hl7.org/fhir/StructureDefinition/workflow-researchStudy"
+ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
 
 
 def quantity(
@@ -21,3 +25,30 @@ def quantity(
 def period(start: str | None, end: str | None = None) -> Resource | None:
     """A Period, or None when neither end is known."""
     return fields(start=start, end=end) or None
+
+
+def timed(element: str, start: str | None, end: str | None = None) -> dict[str, Any]:
+    """A choice of dateTime and Period, such as ``effective[x]``: a Period once the end is known."""
+    if end:
+        return {f"{element}Period": period(start, end)}
+    return {f"{element}DateTime": start}
+
+
+def concepts(to: Context, table: str, term: str) -> list[Resource]:
+    """One CodeableConcept for each row of a term, for elements that take several concepts."""
+    return [{"coding": [row.coding()]} for row in to.tables[table].rows(term)]
+
+
+def in_study(to: Context) -> list[Resource]:
+    """The extension that says which study a resource was recorded for.
+
+    Allowed on Encounter, Observation, Procedure, MedicationAdministration, DiagnosticReport,
+    QuestionnaireResponse and Consent; https://hl7.org/fhir/R4/extension-workflow-researchstudy.html
+    """
+    return [{"url": OF_STUDY, "valueReference": to.reference("ResearchStudy", to.study)}]
+
+
+def typed_identifier(identifier: Resource, system: str, code: str, display: str) -> Resource:
+    """An identifier with its type, of a code system of terminology.hl7.org."""
+    coding = {"system": f"{TERMINOLOGY}/{system}", "code": code, "display": display}
+    return {"type": {"coding": [coding]}, **identifier}

@@ -14,7 +14,7 @@ from adapter import service
 from adapter.demo.server import EmbeddedServer
 from adapter.locate import shipped
 from adapter.mapping import MapResult, Progress, map_study
-from adapter.outbox import VerifyResult
+from adapter.outbox import VerifyResult, plan
 from adapter.service import Pushed
 from adapter.study import Study
 
@@ -59,7 +59,7 @@ def run(
     service.write_map(mapped, out / "fhir")
     with service.open_outbox(study) as outbox:
         target = service.connect(study.settings.server(server.url))
-        planned = service.plan_changes(outbox, target, mapped.resources).counts
+        planned = plan(outbox, target, mapped.resources).counts
     first = service.push(study, server.url, progress=progress, mapped=mapped)
     verified = service.verify(study, server.url, progress=progress)
     second = service.push(study, server.url)

@@ -107,12 +107,8 @@ class CellCompiler:
                 parser = cells.chosen(parser, described.choices)
         elif spec.get("pseudonym"):
             parser = self._pseudonym(to)
-        elif to in DATE_FIELDS or (to == "birth_year"):
-            keep = spec.get("keep") or ("year" if to == "birth_year" else None)
-            parser = cells.date(self.scope.settings.time_zone, spec.get("format"), keep)
-            parser = self._within_dates(
-                cells.date(self.scope.settings.time_zone, spec.get("format")), parser, described
-            )
+        elif to in DATE_FIELDS:
+            parser = self._date(to, spec, described)
         elif self.types[to].startswith("Decimal"):
             parser = self._number(spec, described, *path)
         elif self.types[to].startswith("bool") or spec.get("flag"):
@@ -123,12 +119,13 @@ class CellCompiler:
             parser = cells.text()
         return cells.missing(parser, self._missing(spec)) if "missing" in spec else parser
 
-    def _within_dates(
-        self, whole: Parser, kept: Parser, described: DictionaryField | None
-    ) -> Parser:
+    def _date(self, to: str, spec: Mapping[str, Any], described: DictionaryField | None) -> Parser:
+        zone, form = self.scope.settings.time_zone, spec.get("format")
+        keep = spec.get("keep") or ("year" if to == "birth_year" else None)
+        kept = cells.date(zone, form, keep)
         if described is None or not (described.minimum or described.maximum):
             return kept
-        bounded = cells.dated_between(whole, described.minimum, described.maximum)
+        bounded = cells.dated_between(cells.date(zone, form), described.minimum, described.maximum)
 
         def parse(text: str) -> Any:
             bounded(text)

@@ -63,6 +63,8 @@ class WideCompiler(CellCompiler):
     def _unit_known(self, spec: Mapping[str, Any], *path: object) -> None:
         units = self.scope.codes["measurement"].units(spec["code"])
         unit = spec.get("unit")
+        if units and not unit and not {"codes", "flag", "components"} & spec.keys():
+            raise self.error(f"{spec['code']} needs a unit", f"known: {', '.join(units)}", *path)
         if unit and units and unit not in units:
             raise self.error(
                 f"{spec['code']} is not known in {unit}", f"known: {', '.join(units)}", *path

@@ -77,7 +77,7 @@ def test_a_missing_value_code_becomes_a_reason(edit: Callable[..., Path]) -> Non
         ("lab.csv", "a2,02", "a2,99", "lab.csv:4:id", "unknown-subject", "row"),
         ("lab.csv", "a2,02", ",02", "lab.csv:4:order", "missing-key", "row"),
         ("lab.csv", ",3,", ",,", "lab.csv:4:result", "missing-value", "row"),
-        ("people.csv", "2018-11-30", "30/11/2018", "people.csv:3:born", "impossible-date", "cell"),
+        ("lab.csv", "2024-01-10 08:30\na2", "10.1.24\na2", "lab.csv:3:taken", "impossible-date", "row"),
         ("lab.csv", "02-11 09:00", "02-11 09:00,x", "lab.csv:4", "malformed-row", "row"),
     ],
 )  # fmt: skip
@@ -89,11 +89,14 @@ def test_a_bad_cell_is_named_by_place_and_rule(
     run(folder).ledger.sums()
 
 
-def test_rows_of_a_rejected_subject_go_with_it(edit: Callable[..., Path]) -> None:
-    found = rejects(edit("people.csv", "2024-02-11", "soon"))
+@pytest.mark.parametrize(("old", "column"), [("2024-02-11", "enrolled"), ("2018-11-30", "born")])
+def test_rows_of_a_rejected_subject_go_with_it(
+    edit: Callable[..., Path], old: str, column: str
+) -> None:
+    found = rejects(edit("people.csv", old, "soon"))
     assert found == [
         ("lab.csv:4:id", "rejected-subject", "row"),
-        ("people.csv:3:enrolled", "impossible-date", "row"),
+        (f"people.csv:3:{column}", "impossible-date", "row"),
     ]
 
 

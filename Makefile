@@ -1,0 +1,30 @@
+# make demo · make test · make check: each makes .venv first, which needs python3 3.11 or later.
+.PHONY: demo test check
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+SAMPLES := $(wildcard ../shared/data)
+
+demo: .venv/.installed
+	$(BIN)/study-fhir demo
+
+test: .venv/.installed
+	$(BIN)/python -m pytest
+
+check: .venv/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(if $(SAMPLES),STUDY_FHIR_SAMPLES="$(CURDIR)/$(SAMPLES)") $(BIN)/python -m pytest
+
+# Installed anew only when pyproject.toml changes; the code itself is used where it lies.
+.venv/.installed: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "python3 3.11 or later is needed: put it on the PATH" >&2; exit 1; }
+	@echo "installing into .venv (the first time: about a minute)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,dev]'
+	@touch $@

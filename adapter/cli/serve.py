@@ -1,0 +1,94 @@
+"""``study-fhir serve STUDY...``"""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from pathlib import Path
+
+import click
+from waitress.server import create_server
+
+from adapter.cli.console import output
+from adapter.errors import ConfigurationError, UsageError, Where
+from adapter.settings import load_study, read_secret
+from adapter.web import create_app
+
+TOKEN = "STUDY_FHIR_TOKEN"  # noqa: S105 - the name of a variable
+MAX_BODY = 16_000_000  # bytes; beyond the application's own limit, so that it can answer 413
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@click.command("serve")
+@click.argument("studies", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8099,
+    show_default=True,
+    help="Port to listen on; 0 takes a free one.",
+)
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    help=f"File (mode 0600) with the bearer token of callers; else ${TOKEN}.",
+)
+def command(studies: tuple[Path, ...], host: str, port: int, token_file: Path | None) -> None:
+    """Serve studies over HTTP: start pushes and follow them. Ctrl-C ends it.
+
+    STUDIES are study folders. docs/service.md describes the routes.
+    """
+    folders = named(studies)
+    app = create_app(folders, read_token(token_file))
+    with listen(host, port) as listening:
+        server = create_server(app, sockets=[listening], ident=None, max_request_body_size=MAX_BODY)
+        output.print(
+            f"serving {', '.join(folders)} at http://{host}:{server.effective_port}/healthz"
+        )
+        if host not in LOOPBACK:
+            output.print("this address can be reached by others: put a TLS proxy before it")
+        server.run()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket on this address. Raises UsageError when it cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise UsageError(
+            f"cannot listen on {host}:{port} ({error.strerror})", hint="choose another --port"
+        ) from None
+
+
+def named(studies: tuple[Path, ...]) -> dict[str, Path]:
+    """The study folders by the study's name. Raises UsageError when two have the same."""
+    folders: dict[str, Path] = {}
+    for folder in studies:
+        name = load_study(folder).study
+        if name in folders:
+            raise UsageError(f"two study folders are of {name}", where=Where(file=str(folder)))
+        folders[name] = folder
+    return folders
+
+
+def read_token(file: Path | None) -> str:
+    """The token of callers, from the file or the environment. Raises ConfigurationError."""
+    if file is None:
+        token = os.environ.get(TOKEN, "").strip()
+        if not token:
+            raise ConfigurationError(
+                "the service does not start without a token",
+                hint=f"give --token-file FILE, or set {TOKEN}",
+            )
+        return token
+    token = read_secret(file)
+    if stat.S_IMODE(file.stat().st_mode) & 0o077:
+        raise ConfigurationError(
+            "the token file can be read by other users",
+            where=Where(file=str(file)),
+            hint=f"chmod 600 {file.name}",
+        )
+    return token

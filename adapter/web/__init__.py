@@ -1,0 +1,52 @@
+"""The web service: starts pushes and tells how they went. One blueprint a concern.
+
+docs/service.md describes the routes; the shapes follow
+https://hl7.org/fhir/R4/async.html and https://hl7.org/fhir/R4/operationoutcome.html.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from flask import Flask, Response
+
+from adapter.service import push_study
+from adapter.web import auth, errors, health
+from adapter.web.runs import Runs, Sync
+from adapter.web.sync import blueprint as sync_blueprint
+
+MAX_BODY = 1_000_000  # bytes
+
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def create_app(studies: Mapping[str, Path], token: str, *, sync: Sync = push_study) -> Flask:
+    """The service for these studies (name -> study folder), as a WSGI application.
+
+    ``sync`` is what a run executes. Raises ConfigurationError when the token is too weak.
+    """
+    app = Flask(__name__, static_folder=None)
+    app.debug = False  # whatever FLASK_DEBUG says: a debugger would show health data
+    app.config.update(
+        MAX_CONTENT_LENGTH=MAX_BODY,
+        PROPAGATE_EXCEPTIONS=False,
+        PROVIDE_AUTOMATIC_OPTIONS=False,
+    )
+    app.url_map.merge_slashes = False  # no redirects
+    errors.register(app)
+    auth.register(app, token)
+    app.after_request(_headers)
+    app.register_blueprint(health.blueprint)
+    app.register_blueprint(sync_blueprint(studies, Runs(sync)))
+    return app
+
+
+def _headers(response: Response) -> Response:
+    response.headers.update(HEADERS)
+    return response

@@ -1,0 +1,38 @@
+"""Intervention -> ActivityDefinition.  https://hl7.org/fhir/R4/activitydefinition.html"""
+
+from __future__ import annotations
+
+from mappings.context import CANONICAL, Context, Resource
+from mappings.entities import Intervention, Key, Study
+from mappings.registry_terms import registry_concept
+
+
+def activity_definition(study: Study, intervention: Intervention, to: Context) -> Resource:
+    """What is done in an arm; other names of it are topics, so that a search finds them."""
+    kind = registry_concept(to, "InterventionType", intervention.kind)
+    return to.resource(
+        "ActivityDefinition",
+        key=intervention_key(study, intervention),
+        url=activity_url(study, intervention, to),
+        title=intervention.name,
+        status="active",
+        description=intervention.description,
+        topic=[{"text": name} for name in intervention.other_names],
+        code={"coding": kind["coding"], "text": label(intervention, to)},
+    )
+
+
+def intervention_key(study: Study, intervention: Intervention) -> Key:
+    """The key of an intervention: the registry knows it by type and name."""
+    return (*study.key, intervention.kind, intervention.name)
+
+
+def activity_url(study: Study, intervention: Intervention, to: Context) -> str:
+    """The canonical URL of an intervention's ActivityDefinition."""
+    key = intervention_key(study, intervention)
+    return f"{CANONICAL}/ActivityDefinition/{to.id('ActivityDefinition', key)}"
+
+
+def label(intervention: Intervention, to: Context) -> str:
+    """The intervention as the registry's arms name it, such as ``Drug: Aspirin``."""
+    return f"{registry_concept(to, 'InterventionType', intervention.kind)['text']}: {intervention.name}"

@@ -1,0 +1,20 @@
+"""Site -> Location.  https://hl7.org/fhir/R4/location.html"""
+
+from __future__ import annotations
+
+from mappings.context import Context, Resource, fields
+from mappings.entities import Site
+from mappings.organization import address
+
+
+def location(site: Site, to: Context) -> Resource:
+    """Where a site is; position in WGS 84 degrees. Its recruitment status is no Location.status."""
+    return to.resource(
+        "Location",
+        key=site.key,
+        name=site.name,
+        mode="instance",
+        address=address(site),
+        position=fields(longitude=site.longitude, latitude=site.latitude),
+        managingOrganization=to.reference("Organization", site.key) if site.name else None,
+    )

@@ -1,0 +1,94 @@
+"""Measurement -> Observation.
+
+https://hl7.org/fhir/R4/observation.html, https://hl7.org/fhir/R4/observation-vitalsigns.html.
+Codes, categories and units are those of ``codes/measurement.csv``: the code follows the unit.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mappings.context import Context, Resource, fields
+from mappings.entities import Component, Key, Measurement
+from mappings.values import TERMINOLOGY, concepts, in_study, quantity, timed
+
+# Panels whose profile asks for every member: one that was not measured says so.
+PANELS = {"blood-pressure": ("systolic", "diastolic")}
+NORMAL = {
+    "system": f"{TERMINOLOGY}/referencerange-meaning",
+    "code": "normal",
+    "display": "Normal Range",
+}
+
+
+def observation(measurement: Measurement, to: Context, *, site: Key | None = None) -> Resource:
+    """A measured or assessed value in its UCUM unit; ``site`` is the hospital that measured.
+
+    Raises KeyError for an unknown term, ValueError for a unit that its code is not known in.
+    """
+    it = measurement
+    category = to.tables["measurement"].rows(it.code)[0].category
+    return to.resource(
+        "Observation",
+        key=it.key,
+        extension=in_study(to),
+        partOf=[to.reference("Procedure", it.support)] if it.support else None,
+        status="corrected" if it.corrected else "final",
+        category=concepts(to, "observation-category", category),
+        code=measured_code(to, it.code, it.unit, valued=it.value is not None),
+        subject=to.reference("Patient", it.subject),
+        encounter=it.visit and to.reference("Encounter", it.visit),
+        **timed("effective", it.when, it.until),
+        performer=[to.reference("Organization", site)] if site else None,
+        **_value(it, to),
+        interpretation=[to.coded("interpretation", it.interpretation)]
+        if it.interpretation
+        else None,
+        specimen=it.sample and to.reference("Specimen", it.sample),
+        referenceRange=_range(it),
+        component=[_component(each, to) for each in _components(it)],
+    )
+
+
+def measured_code(
+    to: Context, term: str, unit: str | None = None, *, valued: bool = False
+) -> Resource:
+    """The code of a measurement in this unit. Raises ValueError when there is none."""
+    units = to.tables["measurement"].units(term)
+    if units and unit not in units and (unit or valued):
+        raise ValueError(f"measurement {term!r} is known in {', '.join(units)}, not in {unit!r}")
+    return to.coded("measurement", term, unit or (units[0] if units else None))
+
+
+def _value(it: Measurement, to: Context) -> dict[str, Any]:
+    return {
+        "valueQuantity": quantity(it.value, it.unit, it.comparator),
+        "valueCodeableConcept": it.term and to.coded("result", it.term),
+        "valueBoolean": it.flag,
+        "dataAbsentReason": it.absent and to.coded("absent-reason", it.absent),
+    }
+
+
+def _range(it: Measurement) -> list[Resource] | None:
+    if it.low is None and it.high is None:
+        return None
+    low, high = quantity(it.low, it.unit), quantity(it.high, it.unit)
+    return [fields(low=low, high=high, type={"coding": [NORMAL]})]
+
+
+def _components(it: Measurement) -> list[Component]:
+    given = {each.code for each in it.components}
+    missing = (code for code in PANELS.get(it.code, ()) if code not in given)
+    return [
+        *it.components,
+        *(Component(code=code, absent=it.absent or "unknown") for code in missing),
+    ]
+
+
+def _component(component: Component, to: Context) -> Resource:
+    has_value = component.value is not None
+    return fields(
+        code=measured_code(to, component.code, component.unit, valued=has_value),
+        valueQuantity=quantity(component.value, component.unit),
+        dataAbsentReason=component.absent and to.coded("absent-reason", component.absent),
+    )
