@@ -12,6 +12,7 @@ from mappings.study_record import map_study as map_registration
 
 from adapter.errors import ConfigurationError
 from adapter.fhir.json import content_hash
+from adapter.fhir.order import references
 from adapter.recipes import (
     Assembly,
     Ledger,
@@ -259,19 +260,6 @@ def _refuse(each: Mapped, reason: str, ledger: Ledger) -> None:
                 effect="row",
                 columns=origin.columns,
             )
-
-
-def references(value: Any) -> Iterable[str]:
-    """Every literal reference inside a resource."""
-    if isinstance(value, dict):
-        target = value.get("reference")
-        if isinstance(target, str):
-            yield target
-        for item in value.values():
-            yield from references(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from references(item)
 
 
 def _ledger(

@@ -23,8 +23,10 @@ def activity_definition(study: Study, intervention: Intervention, to: Context) -
 
 
 def intervention_key(study: Study, intervention: Intervention) -> Key:
-    """The key of an intervention: the registry knows it by type and name."""
-    return (*study.key, intervention.kind, intervention.name)
+    """The key of an intervention: type and name, and its number among those that share them."""
+    name = (intervention.kind, intervention.name)
+    number = [i for i in study.interventions if (i.kind, i.name) == name].index(intervention) + 1
+    return (*study.key, *name, *([str(number)] if number > 1 else []))
 
 
 def activity_url(study: Study, intervention: Intervention, to: Context) -> str:
@@ -35,4 +37,5 @@ def activity_url(study: Study, intervention: Intervention, to: Context) -> str:
 
 def label(intervention: Intervention, to: Context) -> str:
     """The intervention as the registry's arms name it, such as ``Drug: Aspirin``."""
-    return f"{registry_concept(to, 'InterventionType', intervention.kind)['text']}: {intervention.name}"
+    kind = registry_concept(to, "InterventionType", intervention.kind)
+    return f"{kind['text']}: {intervention.name}"

@@ -4,30 +4,22 @@ from __future__ import annotations
 
 from mappings.context import Context, Resource
 from mappings.entities import Diagnosis
+from mappings.values import concepts
 
 # A condition that has ended cannot be active (con-4).
 ENDED = {"active": "resolved", "recurrence": "resolved", "relapse": "resolved"}
 
 
 def condition(diagnosis: Diagnosis, to: Context) -> Resource:
-    """A diagnosis of a subject; its rank among others stands in the visit's Encounter."""
+    """A diagnosis of a subject; its role in a visit stands in the visit's Encounter."""
     status = diagnosis.status
-    kind = "problem-list-item" if diagnosis.role == "comorbidity" else "encounter-diagnosis"
+    if diagnosis.ended:
+        status = ENDED.get(status, status)
     return to.resource(
         "Condition",
         key=diagnosis.key,
-        clinicalStatus={
-            "coding": [
-                to.coding(
-                    "condition-clinical",
-                    ENDED.get(status, status) if diagnosis.ended else status,
-                )
-            ]
-        },
-        category=[
-            {"coding": [to.coding("condition-category", kind)]},
-            {"coding": [to.coding("diagnosis-role", diagnosis.role)]},
-        ],
+        clinicalStatus={"coding": [to.coding("condition-clinical", status)]},
+        category=_category(diagnosis, to),
         severity=diagnosis.severity and to.coded("condition-severity", diagnosis.severity),
         code=to.coded("diagnosis", diagnosis.term),
         subject=to.reference("Patient", diagnosis.subject),
@@ -36,3 +28,10 @@ def condition(diagnosis: Diagnosis, to: Context) -> Resource:
         abatementDateTime=diagnosis.ended,
         recordedDate=diagnosis.recorded,
     )
+
+
+def _category(diagnosis: Diagnosis, to: Context) -> list[Resource]:
+    """Problem or encounter diagnosis; without a visit also the role, which nothing else holds."""
+    kind = "problem-list-item" if diagnosis.role == "comorbidity" else "encounter-diagnosis"
+    roles = [] if diagnosis.visit else concepts(to, "diagnosis-role", diagnosis.role)
+    return [*concepts(to, "condition-category", kind), *roles]

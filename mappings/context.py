@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources as package_files
+from io import StringIO
 from typing import Any, TypeAlias
 
 from mappings.code_tables import CodeTable, read_table
@@ -44,10 +45,21 @@ KINDS: dict[str, str] = {
 
 # Resources that are about one child and therefore carry the pseudonymisation label.
 PERSONAL = frozenset(
-    (
-        "AdverseEvent Condition Consent DiagnosticReport Encounter MedicationAdministration "
-        "Observation Patient Procedure QuestionnaireResponse RelatedPerson ResearchSubject Specimen"
-    ).split()
+    {
+        "AdverseEvent",
+        "Condition",
+        "Consent",
+        "DiagnosticReport",
+        "Encounter",
+        "MedicationAdministration",
+        "Observation",
+        "Patient",
+        "Procedure",
+        "QuestionnaireResponse",
+        "RelatedPerson",
+        "ResearchSubject",
+        "Specimen",
+    }
 )
 
 PSEUDED = {
@@ -146,8 +158,7 @@ def load_tables() -> dict[str, CodeTable]:
     for entry in sorted(package_files.files("mappings").joinpath("codes").iterdir(), key=str):
         if entry.name.endswith(".csv"):
             name = entry.name.removesuffix(".csv")
-            with entry.open(encoding="utf-8", newline="") as lines:  # type: ignore[call-arg]
-                tables[name] = read_table(name, lines)
+            tables[name] = read_table(name, StringIO(entry.read_text(encoding="utf-8")))
     return tables
 
 

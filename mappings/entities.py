@@ -65,7 +65,7 @@ class Party:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
-    """A group of the study; ``kind`` is the registry's arm type, absent in observational studies."""
+    """A group of the study; observational studies have no ``kind``, the registry's arm type."""
 
     key: Key
     name: str

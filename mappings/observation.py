@@ -6,14 +6,14 @@ Codes, categories and units are those of ``codes/measurement.csv``: the code fol
 
 from __future__ import annotations
 
-from typing import Any
-
 from mappings.context import Context, Resource, fields
 from mappings.entities import Component, Key, Measurement
 from mappings.values import TERMINOLOGY, concepts, in_study, quantity, timed
 
-# Panels whose profile asks for every member: one that was not measured says so.
+# A panel's profile asks for every member: one that was not measured says so. A member that was
+# recorded alone stands in a panel too, because its profile is the panel's.
 PANELS = {"blood-pressure": ("systolic", "diastolic")}
+PANEL_OF = {member: panel for panel, members in PANELS.items() for member in members}
 NORMAL = {
     "system": f"{TERMINOLOGY}/referencerange-meaning",
     "code": "normal",
@@ -35,19 +35,39 @@ def observation(measurement: Measurement, to: Context, *, site: Key | None = Non
         partOf=[to.reference("Procedure", it.support)] if it.support else None,
         status="corrected" if it.corrected else "final",
         category=concepts(to, "observation-category", category),
-        code=measured_code(to, it.code, it.unit, valued=it.value is not None),
         subject=to.reference("Patient", it.subject),
         encounter=it.visit and to.reference("Encounter", it.visit),
         **timed("effective", it.when, it.until),
         performer=[to.reference("Organization", site)] if site else None,
-        **_value(it, to),
+        specimen=it.sample and to.reference("Specimen", it.sample),
+        **_finding(it, to),
+    )
+
+
+def _finding(it: Measurement, to: Context) -> Resource:
+    """Code, value and components; a panel's lone member moves into its panel."""
+    own = fields(
+        code=measured_code(to, it.code, it.unit, valued=it.value is not None),
+        valueQuantity=quantity(it.value, it.unit, it.comparator),
+        valueCodeableConcept=it.term and to.coded("result", it.term),
+        valueBoolean=it.flag,
+        dataAbsentReason=it.absent and to.coded("absent-reason", it.absent),
         interpretation=[to.coded("interpretation", it.interpretation)]
         if it.interpretation
         else None,
-        specimen=it.sample and to.reference("Specimen", it.sample),
         referenceRange=_range(it),
-        component=[_component(each, to) for each in _components(it)],
     )
+    components = [_component(each, to) for each in it.components]
+    panel = PANEL_OF.get(it.code)
+    measured = {it.code, *(each.code for each in it.components)}
+    missing = [
+        _component(Component(code=member, absent=it.absent or "unknown"), to)
+        for member in PANELS.get(panel or it.code, ())
+        if member not in measured
+    ]
+    if panel:
+        return {"code": measured_code(to, panel), "component": [own, *components, *missing]}
+    return {**own, "component": [*components, *missing]}
 
 
 def measured_code(
@@ -60,29 +80,11 @@ def measured_code(
     return to.coded("measurement", term, unit or (units[0] if units else None))
 
 
-def _value(it: Measurement, to: Context) -> dict[str, Any]:
-    return {
-        "valueQuantity": quantity(it.value, it.unit, it.comparator),
-        "valueCodeableConcept": it.term and to.coded("result", it.term),
-        "valueBoolean": it.flag,
-        "dataAbsentReason": it.absent and to.coded("absent-reason", it.absent),
-    }
-
-
 def _range(it: Measurement) -> list[Resource] | None:
     if it.low is None and it.high is None:
         return None
     low, high = quantity(it.low, it.unit), quantity(it.high, it.unit)
     return [fields(low=low, high=high, type={"coding": [NORMAL]})]
-
-
-def _components(it: Measurement) -> list[Component]:
-    given = {each.code for each in it.components}
-    missing = (code for code in PANELS.get(it.code, ()) if code not in given)
-    return [
-        *it.components,
-        *(Component(code=code, absent=it.absent or "unknown") for code in missing),
-    ]
 
 
 def _component(component: Component, to: Context) -> Resource:

@@ -28,7 +28,7 @@ def practitioners(
 
 def site_investigators(study: Study, site: Site) -> tuple[Party, ...]:
     """A site's investigators; one whom the registration names too is the same person."""
-    return tuple(_known(study, site, name) for name in site.investigators)
+    return tuple(_investigator(study, name) for name in site.investigators)
 
 
 def role_key(party: Party, site: Site | None = None) -> Key:
@@ -61,9 +61,9 @@ def telecom(party: Party) -> list[Resource]:
     return [{"system": system, "value": value} for system, value in reach if value]
 
 
-def _known(study: Study, site: Site, name: str) -> Party:
+def _investigator(study: Study, name: str) -> Party:
     for party in study.parties:
-        if party.person and party.name and (party.name.partition(",")[0] == name):
+        if party.person and party.name and name == party.name.partition(",")[0]:
             return replace(party, role="site-investigator", phone=None, email=None)
     return Party(role="site-investigator", name=name, person=True)
 

@@ -21,12 +21,12 @@ def questionnaire_response(answers: Answers, to: Context) -> Resource:
         subject=to.reference("Patient", answers.subject),
         encounter=answers.visit and to.reference("Encounter", answers.visit),
         authored=answers.date,
-        item=_items(answers, to),
+        item=_items(answers),
     )
 
 
-def _items(answers: Answers, to: Context) -> list[Resource]:
-    """One item a question; several answers to one question stand together (qrs: unique links)."""
+def _items(answers: Answers) -> list[Resource]:
+    """One item a question; several answers to one question stand together."""
     found: dict[str, list[Resource]] = {}
     for answer in answers.items:
         found.setdefault(answer.link, []).append(_value(answer))

@@ -1,7 +1,7 @@
 """Words of a registration -> CodeableConcepts: the standard codes first, the raw word always.
 
-The raw word stays as a Coding of its own in ``<canonical base>/CodeSystem/ctgov-<EnumName>``, so that
-a registration can be rebuilt exactly from the FHIR that came of it.
+The raw word stays as a Coding of its own in ``<canonical base>/CodeSystem/ctgov-<EnumName>``, so
+that a registration can be rebuilt exactly from the FHIR that came of it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ def registry_concept(to: Context, enum: str, word: str) -> Resource:
     raw = {"system": f"{CANONICAL}/CodeSystem/{name}", "code": word}
     table = to.tables.get(name)
     known = to.coded(name, word) if table and word in table else {}
-    return {"coding": [*known.get("coding", []), raw], "text": known.get("text", word)}
+    text = {"true": "Yes", "false": "No"}.get(word, word)
+    return {"coding": [*known.get("coding", []), raw], "text": known.get("text", text)}
 
 
 def registry_term(to: Context, term: RegistryTerm, *, labelled: bool = True) -> Resource:

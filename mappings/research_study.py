@@ -6,11 +6,19 @@ cross-version extensions (``mappings/study_extensions.py``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from mappings.activity_definition import label
 from mappings.context import Context, Resource, fields
-from mappings.entities import Arm, MeshTerm, RelatedDocument, Site, Study, StudyIdentifier
+from mappings.entities import (
+    Arm,
+    MeshTerm,
+    Product,
+    RelatedDocument,
+    Site,
+    Study,
+    StudyIdentifier,
+)
 from mappings.organization import OrganizationKeys, organization_reference
 from mappings.practitioner import role_key, telecom
 from mappings.registry_terms import country_concept, registry_concept, registry_term
@@ -26,7 +34,9 @@ MESH = "http://id.nlm.nih.gov/mesh"
 ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 
 
-def research_study(study: Study, keys: OrganizationKeys, to: Context) -> Resource:
+def research_study(
+    study: Study, products: Sequence[Product], keys: OrganizationKeys, to: Context
+) -> Resource:
     """The study as registered; dates are copied as they are, never padded."""
     sponsor = next((p.name for p in study.parties if p.role == "lead-sponsor"), None)
     dates = {date.activity: date.date for date in study.dates}
@@ -44,10 +54,7 @@ def research_study(study: Study, keys: OrganizationKeys, to: Context) -> Resourc
         primaryPurposeType=_purpose(study, to),
         phase=_phase(study, to),
         category=[registry_term(to, term) for term in study.design],
-        focus=[
-            *({"text": label(i, to)} for i in study.interventions),
-            *_meshes(study, "intervention"),
-        ],
+        focus=_focus(study, products, to),
         condition=[*({"text": text} for text in study.conditions), *_meshes(study, "condition")],
         contact=[
             fields(name=party.name, telecom=telecom(party))
@@ -129,6 +136,16 @@ def _phase(study: Study, to: Context) -> Resource | None:
     )
     raw = [coding for concept in each for coding in concept["coding"]]
     return {"coding": [*known.get("coding", []), *raw], "text": known["text"]}
+
+
+def _focus(study: Study, products: Sequence[Product], to: Context) -> list[Resource]:
+    """What is studied: the registered interventions, and the study folder's products by code."""
+    terms = dict.fromkeys(product.term for product in products)
+    return [
+        *({"text": label(each, to)} for each in study.interventions),
+        *_meshes(study, "intervention"),
+        *(to.coded("product", term) for term in terms),
+    ]
 
 
 def _meshes(study: Study, about: str) -> Iterator[Resource]:

@@ -24,7 +24,7 @@ def map_study(
     Medications are not among them: ``map_entity`` makes them of each product.
     """
     found: dict[str, tuple[Entity, Resource]] = {}
-    for entity, resource in _resources(study, forms, context):
+    for entity, resource in _resources(study, products, forms, context):
         found.setdefault(f"{resource['resourceType']}/{resource['id']}", (entity, resource))
     return list(found.values())
 
@@ -35,7 +35,7 @@ def map_cohort(cohorts: Sequence[Cohort], context: Context) -> list[Resource]:
 
 
 def _resources(
-    study: Study, forms: Sequence[Form], to: Context
+    study: Study, products: Sequence[Product], forms: Sequence[Form], to: Context
 ) -> Iterator[tuple[Entity, Resource]]:
     keys = organization_keys(study)
     yield from organizations(study, to)
@@ -47,7 +47,7 @@ def _resources(
     for made in (plan_definition(study, to), eligibility_group(study, to)):
         if made:
             yield study, made
-    yield study, research_study(study, keys, to)
+    yield study, research_study(study, products, keys, to)
     for site in study.sites:
         if site.status:
             yield site, site_study(study, site, to)

@@ -61,19 +61,27 @@ def _organization(node: Node, role: str, key: str) -> Iterable[Party]:
 
 
 def _responsible(node: Node, sponsor: str | None) -> Iterable[Party]:
+    """Old records (before 2011) give name and title in one text, and an organisation beside it."""
     kind = _term("responsiblePartyType", node.text("type"))
-    person = node.text("investigatorFullName") or node.text("oldNameTitle")
-    if person:
+    investigator, old = node.text("investigatorFullName"), node.text("oldNameTitle")
+    affiliation, old_place = node.text("investigatorAffiliation"), node.text("oldOrganization")
+    title = node.text("investigatorTitle")
+    role = "responsible-party"
+    if investigator or title or affiliation:
         yield Party(
-            role="responsible-party",
-            name=person,
-            title=node.text("investigatorTitle"),
-            organization=node.text("investigatorAffiliation") or node.text("oldOrganization"),
+            role=role,
+            name=investigator,
+            title=title,
+            organization=affiliation,
             person=True,
             raw_role=kind,
         )
-    elif name := node.text("oldOrganization") or (kind and sponsor):
-        yield Party(role="responsible-party", name=name, raw_role=kind)
+    if old:
+        yield Party(role=role, name=old, organization=old_place, person=True, raw_role=kind)
+    elif old_place:
+        yield Party(role=role, name=old_place, raw_role=kind)
+    elif kind and not investigator:
+        yield Party(role=role, name=sponsor, raw_role=kind)
 
 
 def _contact(node: Node, role: str) -> Party:

@@ -52,10 +52,12 @@ def _step(part: str | int) -> str:
 
 def _words(error: ValidationError) -> str:
     if error.validator == "required" and isinstance(error.validator_value, list):
-        missing = [name for name in error.validator_value if name not in error.instance]
+        present: Any = error.instance
+        missing = [name for name in error.validator_value if name not in present]
         return f"lacks {', '.join(missing)}"
     if error.validator == "additionalProperties" and isinstance(error.schema, Mapping):
-        unknown = sorted(set(error.instance) - set(error.schema["properties"]))
+        given: Any = error.instance
+        unknown = sorted(set(given) - set(error.schema["properties"]))
         return f"has unknown fields: {', '.join(unknown)}"
     if error.validator == "enum" and isinstance(error.validator_value, list):
         return f"is none of: {', '.join(error.validator_value)}"

@@ -1,0 +1,92 @@
+"""The order of writes: what is referred to goes first, and cycles stay together.
+
+Encounter.diagnosis and Condition.encounter refer to each other: such resources are one group that
+is never split. Groups of people, lists and provenance go last, after everything they name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+LAST = frozenset(("Group", "List", "Provenance"))
+
+
+def references(value: Any) -> Iterator[str]:
+    """Every literal reference inside a resource."""
+    if isinstance(value, dict):
+        target = value.get("reference")
+        if isinstance(target, str):
+            yield target
+        for item in value.values():
+            yield from references(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from references(item)
+
+
+def groups(targets: Mapping[str, Iterable[str]]) -> list[list[str]]:
+    """Groups of names, each after the groups it refers to (Tarjan's strongly connected components).
+
+    ``targets`` says what each name refers to; names outside of it do not count.
+    https://doi.org/10.1137/0201010
+    """
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    waiting: set[str] = set()
+    found: list[list[str]] = []
+    for root in targets:
+        if root in index:
+            continue
+        work: list[tuple[str, Iterator[str]]] = []
+        _enter(root, targets, index, low, stack, waiting, work)
+        while work:
+            name, rest = work[-1]
+            target = next((t for t in rest if t in targets), None)
+            if target is None:
+                work.pop()
+                if work:
+                    low[work[-1][0]] = min(low[work[-1][0]], low[name])
+                if low[name] == index[name]:
+                    found.append(_leave(name, stack, waiting))
+            elif target not in index:
+                _enter(target, targets, index, low, stack, waiting, work)
+            elif target in waiting:
+                low[name] = min(low[name], index[target])
+    return found
+
+
+def _enter(
+    name: str,
+    targets: Mapping[str, Iterable[str]],
+    index: dict[str, int],
+    low: dict[str, int],
+    stack: list[str],
+    waiting: set[str],
+    work: list[tuple[str, Iterator[str]]],
+) -> None:
+    index[name] = low[name] = len(index)
+    stack.append(name)
+    waiting.add(name)
+    work.append((name, iter(targets[name])))
+
+
+def _leave(name: str, stack: list[str], waiting: set[str]) -> list[str]:
+    at = stack.index(name)
+    group = stack[at:]
+    del stack[at:]
+    waiting.difference_update(group)
+    return group
+
+
+def is_last(reference: str) -> bool:
+    """True for what names others and therefore goes after them."""
+    return reference.partition("/")[0] in LAST
+
+
+def grouped(changes: Sequence[Any]) -> list[list[Any]]:
+    """Changes (with ``reference`` and ``targets``) as groups in the order they must be written."""
+    by_reference = {change.reference: change for change in changes}
+    order = groups({change.reference: change.targets for change in changes})
+    return [[by_reference[name] for name in sorted(group)] for group in order]

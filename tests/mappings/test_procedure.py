@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from child_record import STAY, SUPPORT
+
+from mappings import Context
+from mappings.procedure import procedure
+
+
+def test_high_flow_oxygen(to: Context) -> None:
+    resource = procedure(SUPPORT, to)
+    assert resource["code"]["coding"][0]["code"] == "1259025002"
+    assert resource["performedPeriod"] == {"start": "2024-03-01", "end": "2024-03-05"}
+    assert resource["encounter"] == to.reference("Encounter", STAY)
+
+
+@pytest.mark.parametrize(
+    ("mode", "category"),
+    [("nasal-cannula", "57485005"), ("invasive", "40617009"), ("ecmo", "277132007")],
+)
+def test_oxygen_therapy_and_ventilation_are_told_apart(
+    mode: str, category: str, to: Context
+) -> None:
+    resource = procedure(replace(SUPPORT, mode=mode), to)
+    assert resource["category"]["coding"][0]["code"] == category
+
+
+def test_support_that_goes_on(to: Context) -> None:
+    resource = procedure(replace(SUPPORT, end=None, status="in-progress"), to)
+    assert resource["performedPeriod"] == {"start": "2024-03-01"}
+    assert resource["status"] == "in-progress"
