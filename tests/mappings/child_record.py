@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from decimal import Decimal as D
+from decimal import Decimal
 
 from mappings import Context, load_default_context
 from mappings.entities import (
@@ -96,15 +96,15 @@ MEASUREMENT = Measurement(
     code="crp",
     when="2024-03-02T07:15:00+08:00",
     until="2024-03-02T07:20:00+08:00",
-    value=D("0.50"),
+    value=Decimal("0.50"),
     comparator="<",
     unit="mg/L",
-    low=D("0"),
-    high=D("8"),
+    low=Decimal("0"),
+    high=Decimal("8"),
     interpretation="high",
     sample=(*CHILD, "serum"),
     support=(*CHILD, "o2"),
-    components=(Component(code="age", value=D("4"), unit="a"),),
+    components=(Component(code="age", value=Decimal("4"), unit="a"),),
 )
 SAMPLE = Sample(
     key=(*CHILD, "serum"),
@@ -114,7 +114,7 @@ SAMPLE = Sample(
     received="2024-03-02T08:00:00+08:00",
     method="venipuncture",
     site="antecubital-vein",
-    volume=D("3.5"),
+    volume=Decimal("3.5"),
     container="sst-gel-tube",
     processing="centrifugation",
     processed="2024-03-02T08:20:00+08:00",
@@ -125,7 +125,7 @@ ALIQUOT = Sample(
     key=(*CHILD, "serum", "a1"),
     subject=CHILD,
     material="serum",
-    volume=D("0.5"),
+    volume=Decimal("0.5"),
     container="cryovial",
     parent=SAMPLE.key,
 )
@@ -137,9 +137,9 @@ TREATMENT = Treatment(
     batch="B-7",
     start="2024-03-03T09:00:00+08:00",
     end="2024-03-03T09:30:00+08:00",
-    dose=D("1.0"),
+    dose=Decimal("1.0"),
     unit="10*9{particles}",
-    rate=D("10"),
+    rate=Decimal("10"),
     rate_unit="mL/h",
     route="nebulized",
 )
@@ -160,7 +160,7 @@ ANSWERS = Answers(
     items=(
         Answer(link="cough", code=("1", "Sometimes")),
         Answer(link="fever_days", integer=3),
-        Answer(link="weight", value=D("14.50")),
+        Answer(link="weight", value=Decimal("14.50")),
         Answer(link="back_to_school", flag=True),
         Answer(link="last_fever", date="2024-03-20"),
         Answer(link="phoned", date="2024-04-15T10:00:00+08:00"),
@@ -176,10 +176,10 @@ SEQUENCING = SequencingResult(
     visit=STAY,
     date="2024-03-04",
     findings=(
-        Finding(target="mycoplasma-pneumoniae", reads=D("12034")),
+        Finding(target="mycoplasma-pneumoniae", reads=Decimal("12034")),
         Finding(target="rsv-a"),
-        Finding(target="influenza-a", reads=D("0"), detected=False),
-        Finding(target="rsv-a", reads=D("7")),
+        Finding(target="influenza-a", reads=Decimal("0"), detected=False),
+        Finding(target="rsv-a", reads=Decimal("7")),
     ),
 )
 EVENT = Event(
@@ -229,7 +229,7 @@ def measured(
         subject=CHILD,
         code=code,
         when="2024-03-02",
-        value=None if value is None else D(value),
+        value=None if value is None else Decimal(value),
         unit=unit,
         **more,  # type: ignore[arg-type]
     )
@@ -272,13 +272,13 @@ def edges() -> Sequence[SubjectEntity]:
         measured(
             "blood-pressure",
             components=(
-                Component(code="systolic", value=D("98"), unit="mm[Hg]"),
-                Component(code="diastolic", value=D("60"), unit="mm[Hg]"),
+                Component(code="systolic", value=Decimal("98"), unit="mm[Hg]"),
+                Component(code="diastolic", value=Decimal("60"), unit="mm[Hg]"),
             ),
         ),
         measured(
             "blood-pressure",
-            components=(Component(code="systolic", value=D("98"), unit="mm[Hg]"),),
+            components=(Component(code="systolic", value=Decimal("98"), unit="mm[Hg]"),),
             corrected=True,
         ),
         measured("blood-pressure", absent="asked-declined"),
@@ -286,7 +286,7 @@ def edges() -> Sequence[SubjectEntity]:
         measured("pao2", "9.5", "kPa"),
         measured("ph", "7.38", "[pH]"),
         measured("creatinine", "0.4", "mg/dL"),
-        measured("creatinine", "32", "umol/L", high=D("60")),
+        measured("creatinine", "32", "umol/L", high=Decimal("60")),
         measured("creatinine", absent="error"),
         measured("d-dimer", "0.3", "mg/L{FEU}"),
         measured("respiratory-support-status", term="room-air"),
@@ -302,8 +302,8 @@ def edges() -> Sequence[SubjectEntity]:
             "1.02",
             "L",
             components=(
-                Component(code="fev1-percent-predicted", value=D("82"), unit="%"),
-                Component(code="fev1-z-score", value=D("-1.4"), unit="{z-score}"),
+                Component(code="fev1-percent-predicted", value=Decimal("82"), unit="%"),
+                Component(code="fev1-z-score", value=Decimal("-1.4"), unit="{z-score}"),
                 Component(code="fev1-predicted", absent="not-performed"),
             ),
         ),

@@ -16,15 +16,22 @@ ROWS = [
 ]
 SNOMED, LOINC = "http://snomed.info/sct", "http://loinc.org"
 
-D = "0123456789 1234067895 2340178956 3401289567 4012395678 5987604321 6598710432 7659821043 8765932104 9876543210".split()  # noqa: E501
-P = "0123456789 1576283094 5803796142 8916043527 9453126870 4286573901 2793806415 7046913258".split()
+# The dihedral group's multiplication, and the permutation of a digit by its place.
+TIMES = (
+    *("0123456789", "1234067895", "2340178956", "3401289567", "4012395678"),
+    *("5987604321", "6598710432", "7659821043", "8765932104", "9876543210"),
+)
+PERMUTED = (
+    *("0123456789", "1576283094", "5803796142", "8916043527"),
+    *("9453126870", "4286573901", "2793806415", "7046913258"),
+)
 
 
 def verhoeff(code: str) -> bool:
-    """SNOMED's check digit; https://confluence.ihtsdotools.org/display/DOCRELFMT/Check-digit"""
+    """SNOMED's check digit."""
     check = 0
     for place, digit in enumerate(reversed(code)):
-        check = int(D[check][int(P[place % 8][int(digit)])])
+        check = int(TIMES[check][int(PERMUTED[place % 8][int(digit)])])
     return check == 0
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal as D
+from decimal import Decimal
 
 import pytest
 from child_record import CHILD, MEASUREMENT, SITE, measured
@@ -25,14 +25,14 @@ def test_a_laboratory_result(to: Context) -> None:
     assert categories(resource) == ["laboratory"]
     assert codings(resource["code"]) == ["1988-5"]
     assert resource["valueQuantity"] == {
-        "value": D("0.50"),
+        "value": Decimal("0.50"),
         "comparator": "<",
         "unit": "mg/L",
         "system": "http://unitsofmeasure.org",
         "code": "mg/L",
     }
     assert str(resource["valueQuantity"]["value"]) == "0.50"  # precision is clinical content
-    assert resource["referenceRange"][0]["high"]["value"] == D(8)
+    assert resource["referenceRange"][0]["high"]["value"] == Decimal(8)
     assert "comparator" not in resource["referenceRange"][0]["high"]
     assert resource["interpretation"][0]["coding"][0]["code"] == "H"
     assert resource["specimen"] == to.reference("Specimen", (*CHILD, "serum"))
@@ -61,31 +61,31 @@ def test_spo2_leads_with_the_code_its_profile_asks_for(to: Context) -> None:
 
 def test_blood_pressure_is_a_panel(to: Context) -> None:
     parts = (
-        Component(code="systolic", value=D(98), unit="mm[Hg]"),
-        Component(code="diastolic", value=D(60), unit="mm[Hg]"),
+        Component(code="systolic", value=Decimal(98), unit="mm[Hg]"),
+        Component(code="diastolic", value=Decimal(60), unit="mm[Hg]"),
     )
     resource = observation(measured("blood-pressure", components=parts), to)
     assert codings(resource["code"]) == ["85354-9"]
     found = [(codings(c["code"])[0], c["valueQuantity"]["value"]) for c in resource["component"]]
-    assert found == [("8480-6", D(98)), ("8462-4", D(60))]
+    assert found == [("8480-6", Decimal(98)), ("8462-4", Decimal(60))]
 
 
 def test_a_missing_part_of_the_panel_says_so(to: Context) -> None:
-    parts = (Component(code="diastolic", value=D(60), unit="mm[Hg]"),)
+    parts = (Component(code="diastolic", value=Decimal(60), unit="mm[Hg]"),)
     resource = observation(measured("blood-pressure", components=parts), to)
     diastolic, systolic = resource["component"]
-    assert diastolic["valueQuantity"]["value"] == D(60)
+    assert diastolic["valueQuantity"]["value"] == Decimal(60)
     assert codings(systolic["code"]) == ["8480-6"]
     assert codings(systolic["dataAbsentReason"]) == ["unknown"]
 
 
 def test_a_lone_systolic_pressure_stands_in_its_panel(to: Context) -> None:
-    resource = observation(measured("systolic", "98", "mm[Hg]", high=D(110)), to)
+    resource = observation(measured("systolic", "98", "mm[Hg]", high=Decimal(110)), to)
     assert codings(resource["code"]) == ["85354-9"]
     assert "valueQuantity" not in resource
     systolic, diastolic = resource["component"]
-    assert systolic["valueQuantity"]["value"] == D(98)
-    assert systolic["referenceRange"][0]["high"]["value"] == D(110)
+    assert systolic["valueQuantity"]["value"] == Decimal(98)
+    assert systolic["referenceRange"][0]["high"]["value"] == Decimal(110)
     assert "dataAbsentReason" in diastolic
 
 
@@ -96,8 +96,8 @@ def test_fio2_has_the_code_whose_check_digit_is_right(to: Context) -> None:
 
 def test_spirometry_carries_percent_predicted_and_z_score(to: Context) -> None:
     parts = (
-        Component(code="fev1-percent-predicted", value=D(82), unit="%"),
-        Component(code="fev1-z-score", value=D("-1.4"), unit="{z-score}"),
+        Component(code="fev1-percent-predicted", value=Decimal(82), unit="%"),
+        Component(code="fev1-z-score", value=Decimal("-1.4"), unit="{z-score}"),
     )
     resource = observation(measured("fev1", "1.02", "L", components=parts), to)
     assert categories(resource) == ["procedure", "PF"]
@@ -118,7 +118,7 @@ def test_what_was_not_done_has_a_reason_and_no_value(to: Context) -> None:
 
 def test_zero_is_a_value(to: Context) -> None:
     resource = observation(measured("supplemental-oxygen-volume", "0", "L"), to)
-    assert resource["valueQuantity"]["value"] == D(0)
+    assert resource["valueQuantity"]["value"] == Decimal(0)
 
 
 def test_a_value_about_a_period(to: Context) -> None:

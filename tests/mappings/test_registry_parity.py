@@ -9,20 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from all_keys import SAMPLES, Maker
-from cohort import id_of
 from registry_parity import missing
+from registry_records import REGISTRY, SAMPLES, Maker, context
 
 from adapter.sources.ctgov import UNKNOWN, Registration, read_registration
 from adapter.sources.leaves import leaves
-from mappings import load_default_context
 from mappings.study_record import map_study
-
-REGISTRY = Path(__file__).parents[2] / "examples" / "nct05862675" / "registry.json"
 
 
 def mapped(registration: Registration) -> list[dict[str, Any]]:
-    to = load_default_context(registration.study.key[0], id_of)
+    to = context(registration.study.key[0])
     return [resource for _, resource in map_study(registration.study, (), (), to)]
 
 

@@ -10,16 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from all_keys import SAMPLES, Maker
-from cohort import default_context, id_of
+from registry_records import REGISTRY, SAMPLES, Maker, context
 
 from adapter.sources.ctgov import read_registration
-from mappings import Context, load_default_context
+from mappings import Context
 from mappings.entities import Cohort, Form, Product, Question, Site, Study
 from mappings.registry_bundle import registration_bundle
 from mappings.study_record import map_cohort, map_study
 
-REGISTRY = Path(__file__).parents[2] / "examples" / "nct05862675" / "registry.json"
 HOSPITAL = Site(
     key=("cqmu",),
     name="Children's Hospital of Chongqing Medical University",
@@ -44,7 +42,7 @@ def study(**changes: Any) -> Study:
 
 
 def resources(of: Study, to: Context | None = None) -> list[dict[str, Any]]:
-    return [r for _, r in map_study(of, [EXOSOME], [FORM], to or default_context())]
+    return [r for _, r in map_study(of, [EXOSOME], [FORM], to or context())]
 
 
 def by_type(kind: str, of: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -77,7 +75,7 @@ def test_the_reference_study_is_sound() -> None:
 @pytest.mark.parametrize("file", SAMPLES, ids=lambda file: file.stem)
 def test_real_records_are_sound(file: Path) -> None:
     registered = read_registration(file).study
-    to = load_default_context(registered.key[0], id_of)
+    to = context(registered.key[0])
     assert_sound([resource for _, resource in map_study(registered, (), (), to)])
 
 
@@ -94,7 +92,7 @@ def test_the_same_study_gives_the_same_resources() -> None:
 
 def test_sponsor_and_site_of_one_name_are_one_organization() -> None:
     (organization,) = by_type("Organization", resources(study()))
-    assert organization["id"] == default_context().id("Organization", HOSPITAL.key)
+    assert organization["id"] == context().id("Organization", HOSPITAL.key)
     assert organization["address"] == [{"city": "Chongqing", "country": "CN"}]
     assert organization["type"][0]["coding"][0]["code"] == "OTHER"
 
@@ -141,7 +139,7 @@ def test_a_form_is_a_questionnaire_with_its_options() -> None:
 
 
 def test_a_cohort_is_a_group_of_patients() -> None:
-    to = default_context()
+    to = context()
     cohort = Cohort(arm="control group2", members=(("01",), ("02",)))
     (group,) = map_cohort([cohort], to)
     assert group["actual"] is True

@@ -1,16 +1,31 @@
-"""A study record with every key that the registry's API knows, made from its JSON Schema."""
+"""Study records for tests: real ones, and one with every key that the registry's API knows."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from mappings import Context, load_default_context
+from mappings.entities import Key
+
 DATA = Path(__file__).parent.parent / "data"
 SCHEMA: dict[str, Any] = json.loads((DATA / "ctg-v2.0.5.study.schema.json").read_text("utf-8"))
 SAMPLES = sorted((DATA / "ctgov_v2").glob("*.json"))
+REGISTRY = DATA.parent.parent / "examples" / "nct05862675" / "registry.json"
 ITEMS = 2  # of every list
+
+
+def context(study: str = "NCT05862675") -> Context:
+    """A context whose ids are stable, and different where any part differs."""
+
+    def id_of(resource_type: str, system: str, key: Key) -> str:
+        text = json.dumps([resource_type, system, key])
+        return "s" + hashlib.sha256(text.encode()).hexdigest()[:31]
+
+    return load_default_context(study, id_of)
 
 
 class Maker:
