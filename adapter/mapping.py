@@ -7,9 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-from mappings.study_record import map_cohort
-from mappings.study_record import map_study as map_registration
-
 from adapter.errors import ConfigurationError
 from adapter.fhir.json import content_hash
 from adapter.fhir.order import references
@@ -30,6 +27,8 @@ from adapter.validation import Validator
 from mappings import map_entity, map_subject
 from mappings.entities import Cohort, Form, Product, Question, Site, Subject, Treatment
 from mappings.entities import Study as StudyEntity
+from mappings.study_record import map_cohort
+from mappings.study_record import map_study as map_registration
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 
@@ -80,7 +79,7 @@ def map_study(study: Study, progress: Progress = silent) -> MapResult:
     recipes = compile_recipes(Scope(study.settings, tables, study.codes, study.pseudonym))
     assembly = assemble(recipes, tables, study.settings.collision_limit)
     mapped = [*_study_level(study, tables, assembly), *_subjects(study, assembly, progress)]
-    mapped += _cohorts(study, assembly, mapped)
+    mapped += _cohorts(study, assembly)
     passed, dropped = _gate(study, mapped, assembly.ledger, progress)
     rejects = assembly.ledger.rejects()
     result = MapResult(study, passed, {}, rejects, tables, dropped)
@@ -193,7 +192,7 @@ def _subjects(study: Study, assembly: Assembly, progress: Progress) -> Iterable[
         progress("map", done, total)
 
 
-def _cohorts(study: Study, assembly: Assembly, mapped: Sequence[Mapped]) -> Iterable[Mapped]:
+def _cohorts(study: Study, assembly: Assembly) -> Iterable[Mapped]:
     members: dict[str, list[tuple[str, ...]]] = {}
     for key, made in assembly.subjects.items():
         subject = made[0].entity

@@ -161,20 +161,25 @@ def _artifacts(study: Study) -> Iterator[Resource]:
     """Publications, pages and files; what an identifier links to is a page too."""
     for identifier in study.identifiers:
         if identifier.link:
-            page = {"display": identifier.value, "url": identifier.link}
-            yield {"type": "documentation", **page}
+            yield _artifact(
+                RelatedDocument(kind="documentation", display=identifier.value, url=identifier.link)
+            )
     for document in study.documents:
         yield _artifact(document)
 
 
 def _artifact(document: RelatedDocument) -> Resource:
-    file = fields(url=document.url, size=document.size, title=document.file, creation=document.date)
+    """What is no URI, such as a link with blanks in it, stays readable as text."""
+    url, display = document.url, document.display
+    if url and len(url.split()) > 1:
+        url, display = None, f"{display}: {url}" if display else url
+    file = fields(url=url, size=document.size, title=document.file, creation=document.date)
     return fields(
         type_=document.kind,
         label=document.label,
-        display=document.display,
+        display=display,
         citation=document.citation,
-        url=None if document.file else document.url,
+        url=None if document.file else url,
         document=file if document.file else None,
     )
 

@@ -18,6 +18,22 @@ from mappings.values import period
 R5 = "http://hl7.org/fhir/5.0/StructureDefinition/extension-ResearchStudy."
 REGISTRATION = "http://hl7.org/fhir/StructureDefinition/researchStudy-studyRegistration"
 LINK_ID = f"{R5}comparisonGroup.linkId"
+MILESTONES = ("start", "completion")  # dates of the study; all others are of its registration
+TYPES = {
+    "activity": "valueCodeableConcept",
+    "actual": "valueBoolean",
+    "actualNumber": "valueUnsignedInt",
+    "classifier": "valueCodeableConcept",
+    "description": "valueMarkdown",
+    "name": "valueString",
+    "party": "valueReference",
+    "period": "valuePeriod",
+    "role": "valueCodeableConcept",
+    "state": "valueCodeableConcept",
+    "targetNumber": "valueUnsignedInt",
+    "type": "valueCodeableConcept",
+    "value": "valueString",
+}
 
 
 def study_extensions(study: Study, keys: OrganizationKeys, to: Context) -> list[Resource]:
@@ -43,9 +59,6 @@ def study_extensions(study: Study, keys: OrganizationKeys, to: Context) -> list[
     ]
 
 
-MILESTONES = ("start", "completion")
-
-
 def progress_statuses(words: Iterable[tuple[str, str | None]], to: Context) -> list[Resource]:
     """Recruitment states, each with the registry's word and, if given, a text of its own."""
     found = []
@@ -60,23 +73,6 @@ def _nested(name: str, /, **parts: Any) -> Resource:
     url = REGISTRATION if name == "studyRegistration" else f"{R5}{name}"
     inner = [{"url": part, TYPES[part]: value} for part, value in fields(**parts).items()]
     return {"url": url, "extension": inner}
-
-
-TYPES = {
-    "activity": "valueCodeableConcept",
-    "actual": "valueBoolean",
-    "actualNumber": "valueUnsignedInt",
-    "classifier": "valueCodeableConcept",
-    "description": "valueMarkdown",
-    "name": "valueString",
-    "party": "valueReference",
-    "period": "valuePeriod",
-    "role": "valueCodeableConcept",
-    "state": "valueCodeableConcept",
-    "targetNumber": "valueUnsignedInt",
-    "type": "valueCodeableConcept",
-    "value": "valueString",
-}
 
 
 def _labels(study: Study, to: Context) -> Iterator[Resource]:

@@ -29,8 +29,8 @@ TERM_TABLES: dict[tuple[str, str], str] = {
 
 # Fields that hold a FHIR date or date-time.
 DATE_FIELDS = frozenset(
-    "birth_year collected date deceased end ended enrolled onset processed received recorded start until "
-    "when withdrawn".split()
+    "birth_year collected date deceased end ended enrolled onset processed received recorded "
+    "start until when withdrawn".split()
 )
 
 # Fields whose words FHIR itself fixes (required bindings of type code).

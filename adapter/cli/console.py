@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,8 +11,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from adapter.mapping import Progress as ProgressFunction
 
+WIDE = 180  # columns where the output is a file or a pipe, so that no place is cut
+
 console = Console(stderr=True, soft_wrap=True)
-output = Console(soft_wrap=True)
+output = Console(soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
 
 
 def announce(message: str) -> None:

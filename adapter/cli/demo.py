@@ -12,7 +12,6 @@ from adapter.cli.tables import ledger_table, rejects_table
 from adapter.demo.run import Demo, run
 from adapter.errors import EXIT
 
-
 OUT = Path("out") / "demo"  # in the working folder; git ignores it
 
 

@@ -26,6 +26,8 @@ def ledger_table(ledger: Mapping[str, Any]) -> Table:
 def rejects_table(rejects: Sequence[Reject], limit: int = SHOWN) -> Table:
     """Every reject with place, rule and reason; never a value."""
     table = Table("place", "effect", "rule", "why", title="Rejected", title_justify="left")
+    for column in table.columns[:3]:
+        column.no_wrap, column.overflow = True, "fold"
     for reject in rejects[:limit]:
         table.add_row(reject.place, reject.effect, reject.rule, reject.reason)
     if len(rejects) > limit:

@@ -110,6 +110,7 @@ def _expectations(demo: Demo) -> list[str]:
         (all(counts.get(kind) for kind in TYPES), "a resource type is missing"),
         (not mapped.dropped, f"{len(mapped.dropped)} resources did not pass the gate"),
         (demo.planned.get("create") == total, "the plan does not create every resource"),
+        (demo.first.result.dead == 0, f"{demo.first.result.dead} resources were refused"),
         (demo.first.result.created == total, "not every resource was created"),
         (demo.on_server == counts, "the server's counts differ from what was mapped"),
         (demo.verified.checked == total, "not every resource could be read back"),

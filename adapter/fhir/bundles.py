@@ -29,13 +29,13 @@ def packed(changes: Sequence[Any]) -> Iterator[list[list[Any]]]:
 
     A subject is split only when it alone is over the limits, and never inside a group.
     """
-    yield from _fill([grouped([c for c in changes if not c.subject and not is_last(c.reference)])])
+    yield from _fill([grouped([c for c in changes if not c.subject and not is_last(c.resource)])])
     subjects: dict[str, list[Any]] = {}
     for change in changes:
         if change.subject:
             subjects.setdefault(change.subject, []).append(change)
     yield from _fill([grouped(each) for each in subjects.values()])
-    yield from _fill([grouped([c for c in changes if not c.subject and is_last(c.reference)])])
+    yield from _fill([grouped([c for c in changes if not c.subject and is_last(c.resource)])])
 
 
 def _fill(partitions: Sequence[list[list[Any]]]) -> Iterator[list[list[Any]]]:

@@ -25,6 +25,12 @@ def references(value: Any) -> Iterator[str]:
             yield from references(item)
 
 
+def is_literal(target: str) -> bool:
+    """True for ``Type/id``; false for contained resources, URNs and absolute URLs."""
+    kind, _, rest = target.partition("/")
+    return bool(rest) and "/" not in rest and kind[:1].isupper() and kind.isalnum()
+
+
 def groups(targets: Mapping[str, Iterable[str]]) -> list[list[str]]:
     """Groups of names, each after the groups it refers to (Tarjan's strongly connected components).
 
@@ -80,9 +86,10 @@ def _leave(name: str, stack: list[str], waiting: set[str]) -> list[str]:
     return group
 
 
-def is_last(reference: str) -> bool:
-    """True for what names others and therefore goes after them."""
-    return reference.partition("/")[0] in LAST
+def is_last(resource: Mapping[str, Any]) -> bool:
+    """True for what lists others and therefore goes after them; a Group only with its members."""
+    kind = resource.get("resourceType")
+    return kind in LAST and (kind != "Group" or "member" in resource)
 
 
 def grouped(changes: Sequence[Any]) -> list[list[Any]]:

@@ -39,7 +39,7 @@ class Answer:
     body: Any
 
 
-class Refusal(RefusedError):
+class Refusal(RefusedError):  # noqa: N818  what a server does, not a defect
     """A 4xx answer; ``issues`` are the OperationOutcome's codes, ``status`` the HTTP status."""
 
     def __init__(self, status: int, issues: tuple[str, ...] = ()):
@@ -48,7 +48,7 @@ class Refusal(RefusedError):
         self.issues = issues
 
 
-class Unknown(UnavailableError):
+class Unknown(UnavailableError):  # noqa: N818  an outcome, not a defect
     """The request may or may not have been carried out: look before sending it again."""
 
 

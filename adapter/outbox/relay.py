@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from adapter.errors import ProtocolError, UnavailableError
 from adapter.fhir.bundles import entries_read, judged, packed, reading, transaction
 from adapter.fhir.json import content_hash, dumps, equal, loads
-from adapter.fhir.order import references
+from adapter.fhir.order import is_literal, references
 from adapter.fhir.transport import Refusal, Transport, Unknown
 from adapter.outbox.planner import Wanted
 from adapter.outbox.store import Change, Outbox, Server
@@ -159,7 +159,7 @@ class Relay:
                 target
                 for change in group
                 for target in change.targets
-                if _literal(target) and target not in self.held and target not in inside
+                if is_literal(target) and target not in self.held and target not in inside
             }
             if missing:
                 refused = any(target in ours for target in missing)
@@ -294,8 +294,3 @@ class Relay:
                 hint="nothing is lost: push again after that time",
             ) from None
         self.sleep(min(max(jittered, asked), left))
-
-
-def _literal(target: str) -> bool:
-    kind, _, rest = target.partition("/")
-    return bool(rest) and "/" not in rest and kind[:1].isupper() and ":" not in kind

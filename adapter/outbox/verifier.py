@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from adapter.fhir.bundles import entries_read, reading
 from adapter.fhir.json import equal
-from adapter.fhir.order import references
+from adapter.fhir.order import is_literal, references
 from adapter.outbox.relay import Connect, Progress, connect
 from adapter.outbox.store import Outbox, Server
 
@@ -49,7 +49,7 @@ def verify(
                         result.missing.append(name)
                         continue
                     held.add(name)
-                    targets.update(references(found[name]))
+                    targets.update(filter(is_literal, references(found[name])))
                     if not equal(found[name], wanted[name]):
                         result.different.append(name)
                 progress("verify", min(start + PAGE, len(names)), len(names))

@@ -106,7 +106,7 @@ def dated_between(parser: Parser, low: str, high: str) -> Parser:
     """The date parser with a dictionary's earliest and latest day."""
 
     def parse(text: str) -> Any:
-        value = parse(text)
+        value = parser(text)
         day = str(value)[:10]
         if (low and day < low[: len(day)]) or (high and day > high[: len(day)]):
             raise BadCell("out-of-range", f"is outside {_span(low, high)}")

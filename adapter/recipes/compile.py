@@ -59,6 +59,7 @@ class RecipeCompiler(WideCompiler):
     """Compiles one recipe of study.yaml."""
 
     def compile(self) -> Recipe:
+        """The recipe; raises ConfigurationError with the line of study.yaml."""
         spec = self.spec
         for part in self.recipe.key:
             self._column(part, "key")
@@ -112,7 +113,7 @@ class RecipeCompiler(WideCompiler):
             known = self._terms(name)
             if known is not None and str(value) not in known:
                 raise self._unknown_term(str(value), known, "set", name)
-            if name in KEY_FIELDS:
+            if name in KEY_FIELDS and known is None:
                 constants[name] = (str(value),)
             else:
                 constants[name] = value if isinstance(value, bool) else str(value)

@@ -80,6 +80,7 @@ class CellCompiler:
         self.types = {f.name: str(f.type) for f in dataclasses.fields(self.entity)}
 
     def error(self, message: str, hint: str, *path: object) -> ConfigurationError:
+        """An error at a key of this recipe in study.yaml."""
         where = self.scope.settings.where("recipes", self.recipe.name, *path)
         return ConfigurationError(message, where=where, hint=hint)
 
@@ -110,7 +111,7 @@ class CellCompiler:
         elif to in DATE_FIELDS:
             parser = self._date(to, spec, described)
         elif self.types[to].startswith("Decimal"):
-            parser = self._number(spec, described, *path)
+            parser = self._number(spec, described)
         elif self.types[to].startswith("bool") or spec.get("flag"):
             parser = cells.flag()
         elif (self.recipe.entity, to) in TERM_TABLES or (self.recipe.entity, to) in WORDS:
@@ -133,21 +134,14 @@ class CellCompiler:
 
         return parse
 
-    def _number(
-        self, spec: Mapping[str, Any], described: DictionaryField | None, *path: object
-    ) -> Parser:
+    def _number(self, spec: Mapping[str, Any], described: DictionaryField | None) -> Parser:
         low, high = (
             (Decimal(str(spec["range"][0])), Decimal(str(spec["range"][1])))
             if "range" in spec
             else _limits(described)
         )
-        decimal = self.scope.settings.sources[self.recipe.source].decimal
-        if (
-            described
-            and described.validation.startswith("number_")
-            and "comma" in (described.validation)
-        ):
-            decimal = ","
+        comma = described is not None and described.validation.endswith("_comma_decimal")
+        decimal = "," if comma else self.scope.settings.sources[self.recipe.source].decimal
         return cells.number(decimal, (low, high))
 
     def _missing(self, spec: Mapping[str, Any]) -> dict[str, str]:

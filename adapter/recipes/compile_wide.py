@@ -85,7 +85,7 @@ class WideCompiler(CellCompiler):
         elif spec.get("flag"):
             parser = cells.flag()
         else:
-            parser = self._number(spec, described, *path)
+            parser = self._number(spec, described)
         return cells.missing(parser, self._missing(spec)) if "missing" in spec else parser
 
     def _unit_fits(self, unit: Unit, values: dict[str, Any]) -> None:

@@ -120,6 +120,8 @@ def answers(items: Sequence[DictionaryField], parsers: Mapping[str, Parser]) -> 
 
 def _answer(item: DictionaryField, value: Any) -> Answer:
     if isinstance(value, Compared):
+        if item.validation == "integer":
+            return Answer(link=item.name, integer=int(value.value))
         return Answer(link=item.name, value=value.value)
     if isinstance(value, bool):
         return Answer(link=item.name, flag=value)

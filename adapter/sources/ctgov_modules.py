@@ -228,6 +228,21 @@ def documents(root: Node, protocol: Node, nct_id: str) -> Iterable[RelatedDocume
                 citation=retraction.text("source"),
                 url=pmid and f"{PUBMED}/{pmid}",
             )
+    yield from _pages(references, protocol)
+    for file in root.node("documentSection").node("largeDocumentModule").nodes("largeDocs"):
+        name = file.text("filename")
+        yield RelatedDocument(
+            kind="documentation",
+            label=file.text("typeAbbrev"),
+            display=file.text("label"),
+            file=name,
+            url=name and f"{LARGE_DOCUMENTS}/{nct_id[-2:]}/{nct_id}/{name}",
+            date=file.text("date"),
+            size=file.whole("size"),
+        )
+
+
+def _pages(references: Node, protocol: Node) -> Iterable[RelatedDocument]:
     for link in references.nodes("seeAlsoLinks"):
         yield RelatedDocument(
             kind="documentation", display=link.text("label"), url=link.text("url")
@@ -246,17 +261,6 @@ def documents(root: Node, protocol: Node, nct_id: str) -> Iterable[RelatedDocume
     if access:
         yield RelatedDocument(
             kind="documentation", label="EXPANDED_ACCESS", url=f"{RECORD}/{access}"
-        )
-    for file in root.node("documentSection").node("largeDocumentModule").nodes("largeDocs"):
-        name = file.text("filename")
-        yield RelatedDocument(
-            kind="documentation",
-            label=file.text("typeAbbrev"),
-            display=file.text("label"),
-            file=name,
-            url=name and f"{LARGE_DOCUMENTS}/{nct_id[-2:]}/{nct_id}/{name}",
-            date=file.text("date"),
-            size=file.whole("size"),
         )
 
 

@@ -48,7 +48,9 @@ def read_json(path: Path) -> Any:
         ) from None
     except (ValueError, RecursionError):
         raise SourceError(
-            "not valid JSON: NaN, Infinity or too deeply nested", where=Where(file=str(path))
+            "not valid JSON: NaN, Infinity or too deeply nested",
+            where=Where(file=str(path)),
+            hint="download the record again",
         ) from None
 
 

@@ -40,7 +40,7 @@ class Validator:
     def validate(
         self, resource: dict[str, Any] | bytes | str, profiles: Sequence[str] = ()
     ) -> list[Issue]:
-        """All issues of a resource; ``str`` and ``bytes`` are JSON text. Messages hold no values."""
+        """All issues of a resource (``str`` and ``bytes``: JSON text); messages hold no values."""
         if profiles:
             raise UsageError("profiles cannot be validated by this version")
         if isinstance(resource, bytes | str):

@@ -35,4 +35,4 @@ def register(app: Flask, token: str) -> None:
         given = request.authorization
         text = given.token if given and given.type == "bearer" and given.token else ""
         if not hmac.compare_digest(text.encode(), expected):
-            raise Unauthorized(www_authenticate=WWWAuthenticate("bearer", {"realm": app.name}))
+            raise Unauthorized(www_authenticate=WWWAuthenticate("bearer", {"realm": "study-fhir"}))

@@ -104,7 +104,10 @@ MEASUREMENT = Measurement(
     interpretation="high",
     sample=(*CHILD, "serum"),
     support=(*CHILD, "o2"),
-    components=(Component(code="age", value=Decimal("4"), unit="a"),),
+    components=(
+        Component(code="age", value=Decimal("4"), unit="a"),
+        Component(code="fev1-percent-predicted", value=Decimal("82"), unit="%"),
+    ),
 )
 SAMPLE = Sample(
     key=(*CHILD, "serum"),

@@ -87,6 +87,7 @@ class Carried:
 def _pieces(text: str) -> Iterator[str]:
     yield text
     yield text.rpartition("/")[2]
+    yield text.partition(": ")[0]
     yield text.partition(": ")[2]
     yield from text.partition(": ")[2].split(", ")
     yield text.removeprefix("ext. ").removeprefix("Time frame: ")

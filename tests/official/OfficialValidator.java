@@ -103,8 +103,10 @@ public class OfficialValidator {
           number++;
           JsonObject resource = JsonParser.parseString(text).getAsJsonObject();
           byte[] json = text.getBytes(StandardCharsets.UTF_8);
-          String type = resource.get("resourceType").getAsString();
-          RESOURCES.put(type + "/" + resource.get("id").getAsString(), json);
+          if (resource.has("id")) {
+            String type = resource.get("resourceType").getAsString();
+            RESOURCES.put(type + "/" + resource.get("id").getAsString(), json);
+          }
           lines.add(new Line(file, number, json));
         }
       }

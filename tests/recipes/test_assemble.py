@@ -77,7 +77,7 @@ def test_a_missing_value_code_becomes_a_reason(edit: Callable[..., Path]) -> Non
         ("lab.csv", "a2,02", "a2,99", "lab.csv:4:id", "unknown-subject", "row"),
         ("lab.csv", "a2,02", ",02", "lab.csv:4:order", "missing-key", "row"),
         ("lab.csv", ",3,", ",,", "lab.csv:4:result", "missing-value", "row"),
-        ("lab.csv", "2024-01-10 08:30\na2", "10.1.24\na2", "lab.csv:3:taken", "impossible-date", "row"),
+        ("lab.csv", "08:30\na2", "8.30\na2", "lab.csv:3:taken", "impossible-date", "row"),
         ("lab.csv", "02-11 09:00", "02-11 09:00,x", "lab.csv:4", "malformed-row", "row"),
     ],
 )  # fmt: skip

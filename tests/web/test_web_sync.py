@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from web_fakes import STUDY, TOKEN, FakePush
+from web_fakes import STUDY, TOKEN, FakePush, ended
 
 from adapter.errors import RefusedError, UnavailableError
 from adapter.web import create_app
@@ -18,15 +18,6 @@ from adapter.web.runs import Runs
 
 SYNC = f"/studies/{STUDY}/sync"
 CANARY = "CANARY-NAME-7f3a"
-
-
-def ended(client: FlaskClient, address: str) -> dict[str, Any]:
-    """The run when it has ended."""
-    while (answer := client.get(address)).status_code == 202:
-        pass
-    assert answer.status_code == 200
-    run: dict[str, Any] = answer.get_json()
-    return run
 
 
 def test_run_from_start_to_end(client: FlaskClient, push: FakePush, study: Path) -> None:

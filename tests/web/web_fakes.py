@@ -6,6 +6,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from flask.testing import FlaskClient
+
 TOKEN = "t0ken-of-the-tests-0123456789"
 STUDY = "TEST01"
 
@@ -26,3 +28,12 @@ class FakePush:
         if self.error:
             raise self.error
         return self.summary
+
+
+def ended(client: FlaskClient, address: str) -> dict[str, Any]:
+    """The run when it has ended."""
+    while (answer := client.get(address)).status_code == 202:
+        pass
+    assert answer.status_code == 200
+    run: dict[str, Any] = answer.get_json()
+    return run

@@ -1,0 +1,1 @@
+"""The invented cohort of the reference study: children, what happens to them, and the files."""

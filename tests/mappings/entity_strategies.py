@@ -1,0 +1,135 @@
+"""Hypothesis strategies: any entity that the mappings take, with terms that tables explain."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import typing
+from decimal import Decimal
+from typing import Any
+
+from child_record import CHILD, default_context
+from hypothesis import strategies as st
+
+from mappings import entities as e
+from mappings.terms import TERM_TABLES, WORDS
+
+TO = default_context()
+NESTED = {"components": e.Component, "findings": e.Finding, "items": e.Answer}
+STATUS = {
+    "Answers": "completed amended in-progress",
+    "Diagnosis": "active remission inactive",
+    "SequencingResult": "final preliminary partial",
+    "Support": "completed in-progress stopped",
+    "Treatment": "completed in-progress stopped",
+}
+
+DAYS = st.dates(min_value=dt.date(2000, 1, 1)).map(str)
+DATES = DAYS | DAYS.map(lambda d: d[:7]) | DAYS.map(lambda d: d[:4])
+MOMENTS = DATES | DAYS.map(lambda d: f"{d}T08:30:00+08:00")
+NUMBERS = st.decimals(-(10**6), 10**6, places=2, allow_nan=False)
+TEXTS = st.text(st.characters(codec="utf-8", categories=("L", "N", "P")), min_size=1, max_size=12)
+KEYS = st.lists(TEXTS, min_size=1, max_size=3).map(tuple)
+DATE_FIELDS = frozenset(
+    {"collected", "date", "deceased", "end", "ended", "enrolled", "onset", "processed"}
+    | {"received", "recorded", "start", "until", "when", "withdrawn"}
+)
+
+
+VALUED = [
+    (term, unit)
+    for term in TO.tables["measurement"].terms
+    for unit in TO.tables["measurement"].units(term)
+]
+PARTS: dict[type, st.SearchStrategy[Any]] = {
+    e.Component: st.sampled_from(VALUED).flatmap(
+        lambda of: st.builds(e.Component, code=st.just(of[0]), value=NUMBERS, unit=st.just(of[1]))
+    ),
+    e.Answer: st.builds(e.Answer, link=TEXTS, code=st.tuples(TEXTS, TEXTS))
+    | st.builds(e.Answer, link=TEXTS, integer=st.integers(-(2**31), 2**31 - 1))
+    | st.builds(e.Answer, link=TEXTS, value=NUMBERS)
+    | st.builds(e.Answer, link=TEXTS, flag=st.booleans())
+    | st.builds(e.Answer, link=TEXTS, date=DATES)
+    | st.builds(e.Answer, link=TEXTS, text=TEXTS),
+}
+
+
+def strategy(kind: type, name: str, hint: Any) -> st.SearchStrategy[Any]:
+    place = (kind.__name__, name)
+    if name in NESTED:
+        return st.lists(entities(NESTED[name]), max_size=3).map(tuple)
+    if place in TERM_TABLES:
+        terms = st.sampled_from(sorted(TO.tables[TERM_TABLES[place]].terms))
+        return st.lists(terms, unique=True, max_size=3).map(tuple) if name == "criteria" else terms
+    if place in WORDS:
+        return st.sampled_from(sorted(WORDS[place]))
+    if name == "status":
+        return st.sampled_from(STATUS[kind.__name__].split())
+    if place == ("Sample", "volume"):
+        return st.decimals(0, 50, places=1)
+    special = {
+        "birth_year": st.just("2019"),
+        "form": st.sampled_from(sorted(TO.tables["dose-form"].terms)),
+        "kind": st.sampled_from(["pathogen", "gene"]),
+        "term": st.sampled_from(sorted(TO.tables["product"].terms)),
+    }
+    if place[0] == "Answers" and name == "form":
+        return KEYS
+    if name in special:
+        return special[name]
+    if name in DATE_FIELDS:
+        return MOMENTS
+    plain: dict[Any, st.SearchStrategy[Any]] = {
+        str: TEXTS,
+        bool: st.booleans(),
+        Decimal: NUMBERS,
+        e.Key: KEYS,
+        e.Disposition: st.deferred(lambda: entities(e.Disposition)),
+    }
+    return plain[hint]
+
+
+def bare(hint: Any) -> Any:
+    inner = [each for each in typing.get_args(hint) if each is not type(None)]
+    return inner[0] if type(None) in typing.get_args(hint) else hint
+
+
+def entities(kind: type) -> st.SearchStrategy[Any]:
+    """Any entity of a class; what it leaves out, it leaves out at random."""
+    if kind is e.Measurement:
+        return measurements()
+    if kind in PARTS:
+        return PARTS[kind]
+    hints = typing.get_type_hints(kind, vars(e))
+    given_fields = {}
+    for field in dataclasses.fields(kind):
+        found = strategy(kind, field.name, bare(hints[field.name]))
+        optional = field.default is None
+        given_fields[field.name] = st.none() | found if optional else found
+    return st.builds(kind, **given_fields)
+
+
+@st.composite
+def measurements(draw: st.DrawFn) -> e.Measurement:
+    """A measurement with exactly one result."""
+    code, unit = draw(st.sampled_from(VALUED))
+    results = st.sampled_from(sorted(TO.tables["result"].terms))
+    reasons = st.sampled_from(sorted(TO.tables["absent-reason"].terms))
+    result: dict[str, Any] = draw(
+        st.fixed_dictionaries({"value": NUMBERS, "unit": st.just(unit)})
+        | st.fixed_dictionaries({"term": results})
+        | st.fixed_dictionaries({"flag": st.booleans()})
+        | st.fixed_dictionaries({"absent": reasons})
+    )
+    return e.Measurement(
+        key=draw(KEYS),
+        subject=CHILD,
+        code=code,
+        when=draw(MOMENTS),
+        until=draw(st.none() | MOMENTS),
+        components=draw(st.lists(entities(e.Component), max_size=2).map(tuple)),
+        corrected=draw(st.booleans()),
+        visit=draw(st.none() | KEYS),
+        sample=draw(st.none() | KEYS),
+        **result,
+    )
