@@ -1,0 +1,5 @@
+"""The report people look at."""
+
+from adapter.report.render import render
+
+__all__ = ["render"]
