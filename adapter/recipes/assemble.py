@@ -86,15 +86,16 @@ def _duplicates(units: Sequence[Unit], tables: Mapping[str, Table], limit: float
             groups[(unit.recipe.entity.__name__, unit.key)].append(unit)
     conflicts: dict[str, tuple[Recipe, int]] = {}
     for group in groups.values():
-        if len({unit.recipe.name for unit in group}) == 1 and len(group) == 1:
+        by_recipe: dict[str, list[Unit]] = defaultdict(list)
+        for unit in group:
+            by_recipe[unit.recipe.name].append(unit)
+        if not _clashing(list(by_recipe.values())):
+            for alike in by_recipe.values():
+                for unit in alike[1:]:
+                    unit.merged = True
             continue
-        clashing = _clashing(group)
-        if not clashing:
-            for unit in group[1:]:
-                unit.merged = True
-            continue
-        places = ", ".join(str(unit.row.line) for unit in clashing)
-        for unit in clashing:
+        places = ", ".join(str(unit.row.line) for unit in group)
+        for unit in group:
             unit.dead = Fault("", "duplicate-key", f"one key, different content: lines {places}")
             count = conflicts.get(unit.recipe.name, (unit.recipe, 0))[1]
             conflicts[unit.recipe.name] = (unit.recipe, count + 1)
@@ -109,20 +110,15 @@ def _duplicates(units: Sequence[Unit], tables: Mapping[str, Table], limit: float
             )
 
 
-def _clashing(group: Sequence[Unit]) -> Sequence[Unit]:
-    """All units of a group when any two differ; two recipes may share a key of wide drafts."""
-    by_recipe: dict[str, list[Unit]] = defaultdict(list)
-    for unit in group:
-        by_recipe[unit.recipe.name].append(unit)
-    for alike in by_recipe.values():
-        if any(_content(unit) != _content(alike[0]) for unit in alike):
-            return group
-    if len(by_recipe) > 1:
-        firsts = [alike[0] for alike in by_recipe.values()]
-        keys = [draft.key for unit in firsts for draft in unit.drafts]
-        if len(keys) != len(set(keys)):
-            return group
-    return ()
+def _clashing(by_recipe: Sequence[Sequence[Unit]]) -> bool:
+    """True when rows of one recipe differ, or two recipes make entities with the same key.
+
+    Recipes of wide tables may share a row's key: the column is part of each entity's own.
+    """
+    if any(_content(unit) != _content(alike[0]) for alike in by_recipe for unit in alike):
+        return True
+    keys = [draft.key for alike in by_recipe for draft in alike[0].drafts]
+    return len(keys) != len(set(keys))
 
 
 def _content(unit: Unit) -> Any:

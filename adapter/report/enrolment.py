@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from adapter.report.subjects import SubjectView
 
-WIDTH, HEIGHT, LEFT, BOTTOM, RIGHT = 880, 260, 40, 28, 150
+WIDTH, HEIGHT, LEFT, BOTTOM, RIGHT = 880, 260, 40, 28, 190
 
 
 def enrolment(views: Sequence[SubjectView]) -> Markup:

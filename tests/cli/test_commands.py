@@ -86,9 +86,7 @@ def test_no_name_reaches_any_output(folder: Path, tmp_path: Path) -> None:
         (("map", "{folder}", "--fhir", "R5", "--out", "x"), "R5 is not mapped"),
     ],
 )
-def test_wrong_usage_ends_with_2_and_a_hint(
-    folder: Path, args: tuple[str, ...], says: str
-) -> None:
+def test_wrong_usage_ends_with_2_and_a_hint(folder: Path, args: tuple[str, ...], says: str) -> None:
     done = study_fhir(*(arg.format(folder=folder) for arg in args))
     assert done.returncode == 2
     assert says in done.stderr

@@ -170,3 +170,24 @@ def test_no_reject_quotes_a_cell(edit: Callable[..., Path]) -> None:
     edit("people.csv", "2018-11-30", "CANARY-CELL")
     folder = edit("lab.csv", "12.50", "CANARY-CELL")
     assert "CANARY" not in repr(run(folder).ledger.rejects())
+
+
+def test_two_recipes_of_wide_tables_may_share_a_key_and_lose_nothing(
+    edit: Callable[..., Path],
+) -> None:
+    wide = (
+        "  {name}:\n    entity: Measurement\n    source: people\n    key: [id]\n    subject: id\n"
+    )
+    wide += "    fields: {{enrolled: {{to: when}}}}\n    measures: {{{measure}}}\n"
+    more = wide.format(name="one", measure="crp: {code: crp, unit: mg/L}")
+    more += wide.format(name="two", measure="pct: {code: pct, unit: ng/mL}")
+    edit("study.yaml", "recipes:\n", "recipes:\n" + more)
+    edit("people.csv", "enrolled\n01", "enrolled,crp,pct\n01")
+    edit("people.csv", "2024-01-10", "2024-01-10,1.5,0.2")
+    assembly = run(edit("people.csv", "2024-02-11", "2024-02-11,2.5,0.3"))
+    made = [(m.key, str(m.value)) for m in measurements(assembly) if m.key[0] in ("01", "02")]
+    assert sorted(made) == [
+        (("01", "crp"), "1.5"), (("01", "pct"), "0.2"),
+        (("02", "crp"), "2.5"), (("02", "pct"), "0.3"),
+    ]  # fmt: skip
+    assert assembly.ledger.sums()["people"]["merged"] == 0
