@@ -28,7 +28,8 @@ def command(keep: bool) -> int:
         second = demo.second.result
         output.print(
             f"second push: {second.writes} writes, {second.unchanged:,} unchanged · "
-            f"read back: {demo.verified.checked:,}, {len(demo.verified.dangling)} dangling references"
+            f"read back: {demo.verified.checked:,}, "
+            f"{len(demo.verified.dangling)} dangling references"
         )
         for failure in demo.failures:
             output.print(f"NOT AS IT SHOULD BE: {failure}", style="bold red")

@@ -137,7 +137,9 @@ def test_the_posted_status_and_the_present_one_are_both_kept(mapped: MapResult) 
 def test_a_sick_child_s_oxygen_need_falls(mapped: MapResult) -> None:
     courses: dict[str, list[tuple[str, float]]] = {}
     for each in mapped.resources:
-        codings = each.resource.get("code", {}).get("coding", [])
+        if each.resource["resourceType"] != "Observation":
+            continue
+        codings = each.resource["code"]["coding"]
         if any(c["code"] == "3150-0" for c in codings) and "valueQuantity" in each.resource:
             value = float(each.resource["valueQuantity"]["value"])
             courses.setdefault(each.subject, []).append((each.resource["effectiveDateTime"], value))
