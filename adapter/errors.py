@@ -23,7 +23,7 @@ OperationOutcome issue code. Messages never hold source values, names, record nu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 
 class Exit(NamedTuple):
@@ -185,16 +185,3 @@ TABLE: dict[type[StudyFhirError], Outcome] = {
 def outcome_of(error: StudyFhirError) -> Outcome:
     """The line of ``TABLE`` for this error: its own class, else the nearest parent."""
     return next(TABLE[kind] for kind in type(error).__mro__ if kind in TABLE)
-
-
-def operation_outcome(error: StudyFhirError) -> dict[str, Any]:
-    """The error as a FHIR OperationOutcome.  https://hl7.org/fhir/R4/operationoutcome.html"""
-    text = error.message if not error.hint else f"{error.message} ({error.hint})"
-    issue: dict[str, Any] = {
-        "severity": "error",
-        "code": outcome_of(error).issue,
-        "details": {"text": text},
-    }
-    if error.where and str(error.where):
-        issue["diagnostics"] = str(error.where)
-    return {"resourceType": "OperationOutcome", "issue": [issue]}

@@ -79,8 +79,9 @@ def map_study(study: Study, progress: Progress = silent) -> MapResult:
     recipes = compile_recipes(Scope(study.settings, tables, study.codes, study.pseudonym))
     assembly = assemble(recipes, tables, study.settings.collision_limit)
     mapped = [*_study_level(study, tables, assembly), *_subjects(study, assembly, progress)]
-    mapped += _cohorts(study, assembly)
     passed, dropped = _gate(study, mapped, assembly.ledger, progress)
+    groups, refused = _gate(study, _cohorts(study, assembly, passed), assembly.ledger, progress)
+    passed, dropped = passed + groups, dropped + refused
     rejects = assembly.ledger.rejects()
     result = MapResult(study, passed, {}, rejects, tables, dropped)
     result.ledger.update(_ledger(study, assembly.ledger, rejects, result.counts))
@@ -135,17 +136,25 @@ def registered_study(study: Study) -> StudyEntity:
 
 
 def _products(study: Study, assembly: Assembly) -> list[Product]:
-    products = study.settings.products
+    """Every batch of every investigational product that was given, each a Medication of its own."""
+    known = study.codes["product"]
+    for name in study.settings.products:
+        if name not in known:
+            raise ConfigurationError(
+                f"no code table explains the product {name!r}",
+                where=study.settings.where("products", name),
+                hint=f"mappings/codes/product.csv has: {', '.join(known.terms)}",
+            )
     batches = {
         (entity.drug, entity.batch or "")
         for entity in assembly.entities()
-        if isinstance(entity, Treatment) and entity.drug in products
+        if isinstance(entity, Treatment) and entity.drug in known
     }
     return [
         Product(
             key=(drug, batch) if batch else (drug,),
             term=drug,
-            form=products[drug].get("form"),
+            form=study.settings.products.get(drug, {}).get("form"),
             batch=batch or None,
         )
         for drug, batch in sorted(batches)
@@ -192,11 +201,13 @@ def _subjects(study: Study, assembly: Assembly, progress: Progress) -> Iterable[
         progress("map", done, total)
 
 
-def _cohorts(study: Study, assembly: Assembly) -> Iterable[Mapped]:
+def _cohorts(study: Study, assembly: Assembly, passed: Sequence[Mapped]) -> list[Mapped]:
+    """The group of each arm: the children whose Patient passed the gate."""
+    held = {each.reference for each in passed}
     members: dict[str, list[tuple[str, ...]]] = {}
     for key, made in assembly.subjects.items():
         subject = made[0].entity
-        if isinstance(subject, Subject):
+        if isinstance(subject, Subject) and f"Patient/{study.context.id('Patient', key)}" in held:
             members.setdefault(subject.arm, []).append(key)
     cohorts = [
         Cohort(arm=arm, members=tuple(sorted(keys, key=lambda k: study.context.id("Patient", k))))
