@@ -32,4 +32,4 @@ def faults(names: set[str]) -> list[str]:
 if __name__ == "__main__":
     with zipfile.ZipFile(sys.argv[1]) as wheel:
         found = faults(set(wheel.namelist()))
-    sys.exit("\n".join(found))
+    sys.exit("\n".join(found) or 0)
