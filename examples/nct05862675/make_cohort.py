@@ -49,17 +49,30 @@ def write_inventory(path: Path, rows: Sequence[dict[str, str]]) -> None:
     book.close()
 
 
-def make(out: Path) -> None:
-    """Write every file of the cohort into ``out``."""
-    data = out / "data"
-    data.mkdir(parents=True, exist_ok=True)
+def make_tables() -> tuple[dict[str, list[forms.Cells]], list[faults.Expected]]:
+    """The rows of each file, and the rejects that they must cause."""
     children = make_children(SEED)
     tables = {
         faults.FORMS: list(forms.export(children)),
         faults.LAB: list(laboratory.export(children)),
         faults.SAMPLES: list(samples.inventory(children)),
     }
-    expected = faults.Faults(children, *tables.values()).make()
+    return tables, faults.Faults(children, *tables.values()).make()
+
+
+def identifiers() -> set[str]:
+    """Every name, number, phone and remark that no output may hold; dates of birth aside."""
+    tables, _ = make_tables()
+    columns = [field[0] for field in dictionary.FIELDS if "i" in field[8]]
+    columns.remove("birth_date")  # its text may also be the date of something else
+    return {row[name] for row in tables[faults.FORMS] for name in columns if row.get(name)}
+
+
+def make(out: Path) -> None:
+    """Write every file of the cohort into ``out``."""
+    data = out / "data"
+    data.mkdir(parents=True, exist_ok=True)
+    tables, expected = make_tables()
     with (data / "dictionary.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(dictionary.HEADER)

@@ -57,7 +57,6 @@ class Child:
     diagnosis: str = ""
     days: list[Day] = field(default_factory=list)
     withdrawn: dt.date | None = None
-    died: bool = False
 
     @property
     def record(self) -> str:
@@ -111,7 +110,8 @@ def _illness(child: Child) -> None:
     if child.diagnosis == "3":
         child.severity = 3
     start = dt.datetime.combine(child.enrolled, dt.time(rng.randrange(8, 20), rng.randrange(60)))
-    child.admitted = start - dt.timedelta(hours=rng.randrange(4, 30))
+    # the twelve hours put every admission before the first morning round at eight
+    child.admitted = start - dt.timedelta(hours=12 + rng.randrange(4, 30))
     length = 2 + round(1.6 * child.severity) + rng.randrange(0, 2)
     stay = dt.datetime.combine(start.date() + dt.timedelta(days=length), dt.time(10, 30))
     child.discharged = stay

@@ -10,6 +10,7 @@ from cohort.dictionary import REPEATING
 
 BATCHES = ("EXO-2306-A", "EXO-2311-B", "EXO-2405-C", "EXO-2412-D")
 ADULT_ASSENT = 8  # years from which the child is asked
+SECOND_DOSE = 2  # days after the first; an event is blamed on a dose that was given before it
 
 Cells = dict[str, str]
 
@@ -138,14 +139,14 @@ def medication(child: Child) -> Iterator[Cells]:
 
 
 def exosome_dose(child: Child) -> Iterator[Cells]:
-    """Three doses in both groups of patients, on every other day."""
+    """Two doses, three in severer illness, in both groups of patients, on every other day."""
     if not child.sick:
         return
     rng = child.rng
     batch = BATCHES[min(3, (child.enrolled - dt.date(2023, 7, 1)).days // 182)]
     intravenous = child.severity > 1
     for dose in range(2 + (child.severity > 1)):
-        day = child.enrolled + dt.timedelta(days=2 * dose)
+        day = child.enrolled + dt.timedelta(days=SECOND_DOSE * dose)
         time = dt.datetime.combine(day, dt.time(15, rng.randrange(60)))
         cells = {"exo_batch": batch, "exo_time": moment(time),
                  "exo_dose": f"{0.5 * (8 + 2.4 * child.age):.1f}",
@@ -177,7 +178,7 @@ def airway_sample(child: Child) -> str:
 
 
 def safety_questionnaire(child: Child) -> Iterator[Cells]:
-    """A month, half a year and a year after enrolment, until a withdrawal."""
+    """A month and, in patients, a year after enrolment, until a withdrawal."""
     rng = child.rng
     for days in (30, 365) if child.sick else (30,):
         date = child.enrolled + dt.timedelta(days=days)
@@ -199,7 +200,8 @@ def adverse_event(child: Child) -> Iterator[Cells]:
     if child.group == HEALTHY:
         return
     for _ in range(rng.choices((0, 1, 2), (45, 40, 15))[0]):
-        onset = child.enrolled + dt.timedelta(days=rng.choice((0, 1, 2, 5, 9, 40, 120, 300)))
+        days = rng.choice((0, 1, 2, 5, 9, 40, 120, 300))
+        onset = child.enrolled + dt.timedelta(days=days)
         if child.withdrawn and onset > child.withdrawn:
             continue
         grade = rng.choices("123", (70, 24, 6))[0]
@@ -208,7 +210,8 @@ def adverse_event(child: Child) -> Iterator[Cells]:
             "ae_term": rng.choice("12345678" if serious else "1234567"), "ae_onset": f"{onset}",
             "ae_end": f"{onset + dt.timedelta(days=rng.randrange(1, 6))}", "ae_severity": grade,
             "ae_grade": grade, "ae_serious": str(int(serious)), "ae_causality": rng.choice("1123"),
-            "ae_outcome": "1", "ae_expected": rng.choice("01"), "ae_dose_no": rng.choice("12"),
+            "ae_outcome": "1", "ae_expected": rng.choice("01"),
+            "ae_dose_no": min(rng.choice("12"), "2" if days >= SECOND_DOSE else "1"),
         }  # fmt: skip
         for code in "1234":
             cells[f"ae_criteria___{code}"] = "1" if serious and code == "3" else "0"
