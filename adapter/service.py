@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from adapter.errors import EXIT, UsageError, Where
-from adapter.fhir.json import dumps
+from adapter.fhir.json import dumps, loads
 from adapter.mapping import MapResult, Progress, map_study, silent
 from adapter.outbox import (
     Outbox,
@@ -139,16 +139,38 @@ def push(
     wait: float = 60,
     progress: Progress = silent,
     mapped: MapResult | None = None,
+    planned: Path | None = None,
 ) -> Pushed:
     """Bring the server in step with the study; only changes are sent, each with proof.
 
-    Raises UnavailableError when the server is not back within ``wait`` seconds (all is kept).
+    With ``planned``, a file that ``plan --out`` wrote, exactly that plan is carried out: raises
+    UsageError when the study or the server has moved on since. Raises UnavailableError when the
+    server is not back within ``wait`` seconds (all is kept).
     """
     target = connect(study.settings.server(server))
     mapped = mapped or map_study(study, progress)
     with open_outbox(study) as outbox:
+        if planned:
+            _same_plan(planned, plan_changes(outbox, target, mapped.resources))
         result = push_changes(outbox, target, mapped.resources, wait=wait, progress=progress)
     return Pushed(mapped, result)
+
+
+def _same_plan(file: Path, now: Plan) -> None:
+    where = Where(file=str(file))
+    try:
+        then = loads(file.read_bytes())
+        agreed = (then["server"], then["digest"])
+    except OSError:
+        raise UsageError("the plan cannot be read", where=where) from None
+    except (ValueError, KeyError, TypeError):
+        raise UsageError("this is no plan", where=where, hint="make one: plan --out") from None
+    if agreed != (now.server, now.digest):
+        raise UsageError(
+            "this is not what a push would do now: study, server or acknowledgements have changed",
+            where=where,
+            hint="plan again, look at it, and push that plan",
+        )
 
 
 def verify(study: Study, server: str, *, progress: Progress = silent) -> VerifyResult:

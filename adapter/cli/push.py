@@ -23,11 +23,19 @@ from adapter.study import Study
     metavar="SECONDS",
     help="How long to wait for a server that is away.",
 )
+@click.option(
+    "--plan",
+    "planned",
+    type=click.Path(path_type=Path),
+    help="Carry out exactly this plan, as `plan --out` wrote it.",
+)
 @FORMAT
-def command(study: Path, server: str, wait: float, form: str) -> int:
+def command(study: Path, server: str, wait: float, planned: Path | None, form: str) -> int:
     """Bring a FHIR server in step with the study. Only changes are sent, each with proof."""
     with progress_bars() as progress:
-        pushed = service.push(Study(study, announce=announce), server, wait=wait, progress=progress)
+        pushed = service.push(
+            Study(study, announce=announce), server, wait=wait, progress=progress, planned=planned
+        )
     if form == "json":
         click.echo(json.dumps(pushed.to_json()))
         return pushed.exit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ class Item:
 
     action: str
     reference: str
+    hash: str = ""  # of the content that is wanted
     changes: tuple[dict[str, Any], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -54,10 +56,21 @@ class Plan:
         counts = Counter(item.action for item in self.items)
         return {action: counts[action] for action in ACTIONS}
 
+    @property
+    def digest(self) -> str:
+        """sha256 of what the plan would do: the same plan, the same digest."""
+        lines = sorted(f"{item.action} {item.reference} {item.hash}" for item in self.items)
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
     def to_json(self) -> dict[str, Any]:
         """The plan as one object; what is unchanged is only counted."""
         items = [item.to_json() for item in self.items if item.action != "unchanged"]
-        return {"server": self.server, "counts": self.counts, "items": items}
+        return {
+            "server": self.server,
+            "digest": self.digest,
+            "counts": self.counts,
+            "items": items,
+        }
 
 
 def plan(
@@ -72,23 +85,23 @@ def plan(
     known = outbox.known(outbox.server_id(server))
     acknowledged = {ref: c for ref, c in known.items() if c.acked_hash}
     wanted = {f"{w.resource['resourceType']}/{w.resource['id']}": w.resource for w in resources}
+    hashes = {reference: content_hash(resource) for reference, resource in wanted.items()}
     changed = {
         reference
-        for reference, resource in wanted.items()
-        if reference in acknowledged
-        and acknowledged[reference].acked_hash != content_hash(resource)
+        for reference, wanted_hash in hashes.items()
+        if reference in acknowledged and acknowledged[reference].acked_hash != wanted_hash
     }
     before = outbox.contents(outbox.server_id(server), changed)
     found = Plan(server.name)
     for reference, resource in wanted.items():
         if reference not in acknowledged:
-            found.items.append(Item("create", reference))
+            found.items.append(Item("create", reference, hashes[reference]))
         elif reference in changed:
             old = before.get(reference)
             paths = tuple(differences(old, resource, with_values)) if old else ()
-            found.items.append(Item("update", reference, paths))
+            found.items.append(Item("update", reference, hashes[reference], paths))
         else:
-            found.items.append(Item("unchanged", reference))
+            found.items.append(Item("unchanged", reference, hashes[reference]))
     for reference in acknowledged.keys() - wanted.keys():
         found.items.append(Item("held" if reference in held else "vanished", reference))
     return found

@@ -139,6 +139,20 @@ def test_push_verify_and_push_again(folder: Path) -> None:
     assert "unchanged        12" in planned.stdout
 
 
+def test_exactly_the_plan_is_pushed_or_nothing(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "plan.json"
+    with EmbeddedServer() as server:
+        to = ("--server", server.url)
+        assert study_fhir("plan", folder, *to, "--out", file).returncode == 0
+        replace(folder, "lab.csv", "12.50", "13.50")
+        changed = study_fhir("push", folder, *to, "--plan", file)
+        replace(folder, "lab.csv", "13.50", "12.50")
+        same = study_fhir("push", folder, *to, "--plan", file)
+        again = study_fhir("push", folder, *to, "--plan", file)
+    assert (changed.returncode, same.returncode, again.returncode) == (2, 0, 2), same.stderr
+    assert "plan again" in changed.stderr
+
+
 def test_a_wrong_token_ends_with_5(folder: Path) -> None:
     from tests.servers.unauthorized import unauthorized
 

@@ -115,6 +115,7 @@ def test_a_changed_value_is_planned_by_path_and_sent_alone(
             "changes": [{"path": "Observation.valueQuantity.value"}],
         }
     ]
+    assert found.digest != plan(outbox, target(server), mapped).digest
     assert "99" in str(plan(outbox, target(server), changed, with_values=True).to_json())
     result = push(outbox, target(server), changed)
     assert (result.created, result.updated) == (0, 1)
