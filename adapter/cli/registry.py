@@ -1,12 +1,14 @@
 """``study-fhir registry FILE``"""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from adapter import service
 from adapter.cli.console import output
 from adapter.cli.options import FHIR
+from adapter.errors import UsageError, Where
 from adapter.fhir.json import dumps
 
 
@@ -21,9 +23,16 @@ def command(file: Path, fhir: str | None, out: Path | None, coverage: Path | Non
     """A ClinicalTrials.gov v2 record as a FHIR transaction Bundle."""
     bundle, dropped = service.registry(file, fhir or "R4")
     if out:
-        out.write_bytes(dumps(bundle))
+        _write(out, bundle)
         output.print(f"{len(bundle['entry'])} resources written to {out}")
     else:
         click.echo(dumps(bundle))
     if coverage:
-        coverage.write_bytes(dumps({"dropped": dropped}))
+        _write(coverage, {"dropped": dropped})
+
+
+def _write(file: Path, content: Any) -> None:
+    try:
+        file.write_bytes(dumps(content))
+    except OSError:
+        raise UsageError("the file cannot be written", where=Where(file=str(file))) from None

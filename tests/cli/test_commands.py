@@ -84,6 +84,7 @@ def test_no_name_reaches_any_output(folder: Path, tmp_path: Path) -> None:
         (("fly",), "No such command"),
         (("push", "{folder}", "--server", "http://u:p@127.0.0.1/fhir"), "no base URL"),
         (("map", "{folder}", "--fhir", "R5", "--out", "x"), "R5 is not mapped"),
+        (("registry", "nowhere.json"), "nowhere.json"),
     ],
 )
 def test_wrong_usage_ends_with_2_and_a_hint(folder: Path, args: tuple[str, ...], says: str) -> None:
