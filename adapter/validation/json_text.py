@@ -17,6 +17,7 @@ from adapter.validation.issues import Issue
 MAX_DEPTH = 250  # orjson writes no deeper, and no resource comes near
 MAX_ISSUES = 100  # in one text; more means that it is no JSON
 MAX_EXPONENT = 9_999  # beyond it, arithmetic on the number would take for ever
+DOUBLE_DIGITS = 15  # that a double keeps
 MAX_DIGITS = 4_000  # Python refuses longer integers, for the time that reading them takes
 
 STRING = r'"[^"\\]*(?:\\.[^"\\]*)*"'
@@ -64,6 +65,14 @@ def decimal(text: str) -> Decimal:
     if not isinstance(exponent, int) or abs(exponent) > MAX_EXPONENT:
         raise ValueError(text)
     return found
+
+
+def number(text: str) -> int | float | Decimal:
+    """A JSON number; as Decimal where a double would lose a digit."""
+    if not text.lstrip("-").isdigit():
+        plain = len(text) <= DOUBLE_DIGITS and "e" not in text.lower()
+        return float(text) if plain else Decimal(text)
+    return int(text) if len(text) <= DOUBLE_DIGITS else integer(text)
 
 
 def shortened(text: str) -> str:
