@@ -16,6 +16,7 @@ from adapter.errors import EXIT, StudyFhirError, outcome_of
 COMMANDS = {
     "demo": "the whole flow on a copy of the reference study, self-checking",
     "check": "study.yaml against its sources, before any row is mapped",
+    "validate": "is this FHIR right, by HL7's rules and by your profiles",
     "map": "the study as one <Type>.ndjson a resource type, plus ledger.json",
     "plan": "what a push would create, update and leave",
     "push": "bring a FHIR server in step with the study",

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import orjson
 
@@ -37,8 +37,7 @@ _LONG_NUMBER = re.compile(rb"[:\[,\s]-?[0-9.]{16}")
 _EXPONENT = re.compile(rb"[:\[,\s]-?[0-9.]+[eE]")
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """The bytes of one resource and where they stand; ``fault`` says why there are none."""
 
     file: str
@@ -192,7 +191,7 @@ def files_in(folder: Path) -> list[Path]:
 
 
 def _file(path: Path, *, found: bool) -> Iterator[Document]:
-    name = str(path)
+    name = str(path).encode("utf-8", "replace").decode()  # as it can be printed anywhere
     try:
         with path.open("rb") as raw:
             yield from _opened(raw, name, found=found)
