@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Issue:
     """One finding; ``path`` is FHIRPath, ``code`` of http://hl7.org/fhir/issue-type."""
 
@@ -21,6 +21,18 @@ class Issue:
     id: str | None = None
     file: str | None = None
     line: int | None = None
+
+    def below(self, prefix: str) -> Issue:
+        """The same issue, its path seen from the element that ``prefix`` leads from."""
+        return Issue(
+            self.severity,
+            self.code,
+            prefix + self.path,
+            self.message,
+            self.messageId,
+            self.profile,
+            self.constraint,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The issue as one object of ``--format json``."""

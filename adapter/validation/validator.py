@@ -1,48 +1,76 @@
-"""Checks resources against their release's base definitions.
+"""Checks resources against their release's definitions and against profiles.
 
-Behind the interface stand the models of ``fhir.resources`` (R4B, whose elements are R4's for the
-types that studies use). They know names, types and cardinalities, and neither bindings nor
-invariants nor profiles.
+The verdicts are meant to be those of HL7's own validator: https://github.com/hapifhir/org.hl7.fhir.core
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
-from functools import cache
-from importlib import import_module
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
-from pydantic import BaseModel, ValidationError
 
 from adapter.errors import UsageError
+from adapter.validation import packages as fhir_packages
+from adapter.validation.bundles import check_bundle
+from adapter.validation.compiler import Compiler
+from adapter.validation.contained import check_contained
+from adapter.validation.context import Context
+from adapter.validation.definitions import CORE, Definitions
+from adapter.validation.fhirpath import Environment
+from adapter.validation.imposed import imposed_profiles
 from adapter.validation.issues import Issue
+from adapter.validation.references import RunIndex, Scope
+from adapter.validation.terminology import Terminology
 
-PACKAGES = {"R4": "fhir.resources.R4B", "R4B": "fhir.resources.R4B"}
-# pydantic's error types in the words of http://hl7.org/fhir/issue-type
-CODES = {"missing": "required", "extra_forbidden": "structure", "value_error": "value"}
+Resource = dict[str, Any]
+ERRORS = frozenset({"error", "fatal"})
+RESOURCE_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+CONTAINERS = {"contained": "contained", "resource": "entry", "outcome": "outcome"}
 
 
 class Validator:
     """Validates resources of one FHIR release.
 
-    Raises UsageError for a release or packages this version cannot check.
+    ``packages`` are files or folders of definitions (FHIR NPM packages, ``.tgz`` too);
+    ``terminology`` is ``local``, ``off`` or a terminology server's URL; ``best_practice`` adds
+    warnings that HL7 calls best practice; ``run`` holds the resources that references may lead to.
+    Raises UsageError for an unknown release, and for a package that cannot be read.
     """
 
-    def __init__(self, release: str = "R4", packages: Iterable[str | Path] = ()):
-        if release not in PACKAGES:
-            raise UsageError(f"FHIR release {release} cannot be validated by this version")
-        if tuple(packages):
-            raise UsageError("profiles cannot be validated by this version")
+    def __init__(
+        self,
+        release: str = "R4",
+        packages: Iterable[str | Path] = (),
+        *,
+        terminology: str = "local",
+        best_practice: bool = False,
+        run: RunIndex | None = None,
+    ):
         self.release = release
+        self.definitions = Definitions(release)
+        for path in packages:
+            for kind, url, load in fhir_packages.index(path):
+                self.definitions.add_lazily(kind, url, load)
+        self.terminology = Terminology(self.definitions, release, terminology)
+        self.run = run
+        self._compiler = Compiler(self.definitions, self.terminology, best_practice)
+
+    @property
+    def not_evaluated(self) -> dict[str, str]:
+        """Constraints met so far that could not be evaluated, with the reason."""
+        return self._compiler.invariants.not_evaluated
 
     def validate(
-        self, resource: dict[str, Any] | bytes | str, profiles: Sequence[str] = ()
+        self, resource: Resource | bytes | str, profiles: Sequence[str] = ()
     ) -> list[Issue]:
-        """All issues of a resource (``str`` and ``bytes``: JSON text); messages hold no values."""
-        if profiles:
-            raise UsageError("profiles cannot be validated by this version")
+        """All issues of a resource (``str`` and ``bytes``: JSON text).
+
+        Raises UsageError for a profile in ``profiles`` that no definition is known for.
+        """
         if isinstance(resource, bytes | str):
             try:
                 resource = orjson.loads(resource)
@@ -51,45 +79,189 @@ class Validator:
                 return [Issue("fatal", "structure", "", text)]
         if not isinstance(resource, dict):
             return [Issue("fatal", "structure", "", "a resource is a JSON object")]
-        return self._check(resource)
-
-    def is_valid(self, resource: dict[str, Any] | bytes | str) -> bool:
-        """True when there is no issue of severity error or fatal."""
-        return not any(i.severity in ("error", "fatal") for i in self.validate(resource))
-
-    def _check(self, resource: dict[str, Any]) -> list[Issue]:
+        for url in profiles:
+            if self.definitions.structure(url) is None:
+                raise UsageError(f"the profile {url} is unknown: give its package")
         kind = resource.get("resourceType")
-        model = _model(PACKAGES[self.release], kind) if isinstance(kind, str) else None
-        if model is None:
-            return [Issue("error", "structure", "", "resourceType names no resource")]
+        if not isinstance(kind, str) or kind not in self.definitions.resource_types:
+            return [_unknown_type(kind)]
         try:
-            model.model_validate(resource)
-        except ValidationError as error:
-            return [_issue(resource, found) for found in error.errors(include_input=False)]
-        return []
+            found = self._check(resource, self._context(resource), list(profiles))
+        except RecursionError:
+            text = "the resource is nested too deeply to be checked"
+            return [Issue("fatal", "too-long", kind, text, resourceType=kind)]
+        return _distinct(found, kind, resource.get("id")) if found else []
+
+    def is_valid(self, resource: Resource | bytes | str) -> bool:
+        """True when there is no issue of severity error or fatal."""
+        return not any(i.severity in ERRORS for i in self.validate(resource))
+
+    def _context(self, resource: Resource) -> Context:
+        scope = Scope(resource, self.run)
+        is_bundle = resource.get("resourceType") == "Bundle"
+        context = Context(
+            resource, resource, scope, Environment(resource, resource, None), self._nested
+        )
+        context.plain = self.run is None and not is_bundle
+        context.bundle = resource if is_bundle else None
+        context.environment = self._environment(context)
+        return context
+
+    def _environment(self, context: Context) -> Environment:
+        def resolve(reference: str) -> Resource | None:
+            return context.scope.resolve(
+                reference, context.root, context.bundle, context.full_url
+            )
+
+        def conforms_to(value: Resource, url: str) -> bool | None:
+            check = self._compiler.structure(url)
+            if check is None:
+                return None
+            return not any(i.severity in ERRORS for i in check(value, None, context) or ())
+
+        return Environment(
+            resource=context.resource,
+            root=context.root,
+            resolve=resolve,
+            member_of=self.terminology.member_of,
+            conforms_to=conforms_to,
+        )
+
+    def _nested(
+        self, resource: Resource, outer: Context, name: str, profiles: list[str]
+    ) -> list[Issue]:
+        """A resource inside another: contained, or an entry's, a parameter's."""
+        kind = resource.get("resourceType")
+        if not isinstance(kind, str) or kind not in self.definitions.resource_types:
+            return [_unknown_type(kind, "")]
+        container = CONTAINERS.get(name, name)
+        contained = container == "contained"
+        root = outer.root if contained else resource
+        bundle = outer.bundle
+        full_url = outer.full_url
+        if container == "entry" and bundle is not None:
+            full_url = _full_url(bundle, resource)
+        if kind == "Bundle":
+            bundle = resource
+        context = replace(
+            outer,
+            resource=resource,
+            root=root,
+            bundle=bundle,
+            full_url=full_url,
+            container=container,
+            at="",
+            ids=set(),
+        )
+        context.environment = self._environment(context)
+        wanted = [url for url in profiles if self.definitions.structure(url) is not None]
+        return self._check(resource, context, wanted)
+
+    def _check(self, resource: Resource, context: Context, profiles: list[str]) -> list[Issue]:
+        kind = resource["resourceType"]
+        declared, problems = self._declared(resource, kind, context)
+        wanted = [*profiles, *declared, *imposed_profiles(resource)]
+        urls = list(dict.fromkeys(wanted)) or [kind]
+        issues = problems + self._identity(resource, context)
+        for url in urls:
+            check = self._compiler.structure(url)
+            assert check is not None
+            context.ids.clear()
+            if found := check(resource, None, context):
+                issues += found
+        if kind == "Bundle":
+            issues += check_bundle(resource, "", self.release)
+        if "contained" in resource and context.container != "contained":
+            issues += check_contained(resource, "")
+        return issues
+
+    def _declared(
+        self, resource: Resource, kind: str, context: Context
+    ) -> tuple[list[str], list[Issue]]:
+        meta = resource.get("meta")
+        listed = meta.get("profile") if isinstance(meta, dict) else None
+        if not isinstance(listed, list):
+            return [], []
+        known, issues = [], []
+        for number, url in enumerate(listed):
+            if not isinstance(url, str):
+                continue
+            structure = self.definitions.structure(url) if url else None
+            path = f".meta.profile[{number}]"
+            if structure is None:
+                text = f"the profile '{url}' has not been checked because it could not be found"
+                name = "VALIDATION_VAL_PROFILE_UNKNOWN_NOT_POLICY"
+                issues.append(Issue("error", "not-found", path, text, name))
+            elif structure["type"] != kind and structure["type"] not in (
+                "Resource",
+                "DomainResource",
+            ):
+                text = f"the profile {url} is of type {structure['type']}, not {kind}"
+                name = "Validation_VAL_Profile_WrongType"
+                issues.append(Issue("error", "structure", "", text, name))
+                issues += self._against_another_type(resource, url, context)
+            elif structure["url"] != CORE + kind:
+                known.append(url)
+        return known, issues
+
+    def _against_another_type(
+        self, resource: Resource, url: str, context: Context
+    ) -> list[Issue]:
+        """What a profile of another type says: its elements are missed, the others too many."""
+        check = self._compiler.structure(url)
+        found = check(resource, None, replace(context, ids=set())) if check else None
+        return [_not_allowed(one, url) for one in found or ()]
+
+    def _identity(self, resource: Resource, context: Context) -> list[Issue]:
+        given = resource.get("id")
+        if context.container == "contained":
+            if "id" not in resource:
+                text = "a contained resource must have an id"
+                return [Issue("error", "invalid", "", text, "Resource_RES_ID_Missing")]
+        if not isinstance(given, str) or RESOURCE_ID.fullmatch(given):
+            return []
+        name = "Resource_RES_ID_Malformed_Chars"
+        if not given:
+            return []
+        if len(given) > 64:
+            name = "Resource_RES_ID_Malformed_Length"
+        return [Issue("error", "invalid", ".id", "the resource's id is not valid", name)]
 
 
-@cache
-def _model(package: str, kind: str) -> type[BaseModel] | None:
-    if not kind.isalnum():
-        return None
-    try:
-        found = getattr(import_module(f"{package}.{kind.lower()}"), kind, None)
-    except ModuleNotFoundError:
-        return None
-    return found if isinstance(found, type) and issubclass(found, BaseModel) else None
+def _not_allowed(issue: Issue, url: str) -> Issue:
+    if issue.messageId != "Unrecognised_property_":
+        return issue
+    key = issue.message.rsplit("'", 2)[1]
+    text = f"this element is not allowed by the profile {url}"
+    name = "Validation_VAL_Profile_NotAllowed"
+    return replace(issue, path=f"{issue.path}.{key}", message=text, messageId=name)
 
 
-def _issue(resource: dict[str, Any], found: Any) -> Issue:
-    path = resource["resourceType"]
-    for part in found["loc"]:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}"
-    kind = found["type"]
-    return Issue(
-        severity="error",
-        code=CODES.get(kind, "invalid"),
-        path=path,
-        message=kind.replace("_", " "),
-        resourceType=resource["resourceType"],
-        id=resource.get("id"),
-    )
+def _full_url(bundle: Resource, resource: Resource) -> str | None:
+    for entry in bundle.get("entry", ()):
+        if isinstance(entry, dict) and entry.get("resource") is resource:
+            url = entry.get("fullUrl")
+            return url if isinstance(url, str) else None
+    return None
+
+
+def _unknown_type(kind: Any, path: str | None = None) -> Issue:
+    if not isinstance(kind, str):
+        text = "a resource needs the property resourceType"
+        name = "Unable_to_find_resourceType_property"
+        return Issue("fatal", "invalid", path or "", text, name)
+    text = "the content cannot be parsed: resourceType names no resource"
+    name = "This_content_cannot_be_parsed_unknown_or_unrecognized_resource_name"
+    return Issue("fatal", "invalid", kind if path is None else path, text, name)
+
+
+def _distinct(found: list[Issue], kind: str, given: object) -> list[Issue]:
+    """Each issue once, its path seen from the resource, worst first where two say the same."""
+    seen: dict[tuple[str, str, str | None], Issue] = {}
+    identity = given if isinstance(given, str) else None
+    for one in found:
+        issue = replace(one, path=kind + one.path, resourceType=kind, id=identity)
+        key = (issue.path, issue.message, issue.messageId)
+        if key not in seen or issue.severity in ERRORS:
+            seen[key] = issue
+    return list(seen.values())
