@@ -204,6 +204,9 @@ class StructureCompiler:
             table[key] = _many(check, key if primitive else "", where, bounds, slices)
             if primitive:
                 table["_" + key] = _many_siblings(check, key, bounds)
+        elif code == "xhtml":
+            table[key] = _single(check, key, "", bounds)
+            table["_" + key] = _no_extensions(step)
         else:
             table[key] = _single(check, key if primitive else "", where, bounds)
             if primitive:
@@ -238,6 +241,8 @@ class StructureCompiler:
         reference = element.definition.get("contentReference")
         if reference and not declared:
             return self._referred(reference)
+        if code == "xhtml":
+            return datatypes.narrative(self.compiler.definitions.release)
         if self.compiler.is_primitive(code):
             return self._primitive(element, code)
         if code == "Extension":
@@ -246,8 +251,6 @@ class StructureCompiler:
             return self.compiler.extensions.check(self, element, path, code, element.path)
         if self.compiler.is_resource(code):
             return _resource_check(code, _profiles(declared), element.name)
-        if code == "xhtml":
-            return datatypes.narrative(self.compiler.definitions.release)
         if element.children:
             return self._inline(element, declared, code)
         return self._typed(declared, code)
@@ -290,7 +293,7 @@ class StructureCompiler:
             "Resource.id",
             "ElementDefinition.id",
         )
-        kind = "string" if identifier or element.path.endswith(".id") else code
+        kind = "string" if identifier else code
         own = self._element_check(element, code)
 
         def closer(value: Any, sibling: Any, context: Context) -> Found:
@@ -422,8 +425,6 @@ def _object_check(
         for key in value:
             member = find(key)
             if member is None:
-                if key == "fhir_comments":
-                    continue
                 text = f"unrecognised property '{key}'"
                 issues = [*(issues or ()), structure_error(text, "Unrecognised_property_")]
             elif member is not extension and member is not modifier:
@@ -485,6 +486,19 @@ def _single(check: Check, primitive: str, where: str, bounds: Bounds) -> Member:
         return below(found, step) if found else None
 
     return primitive_member if primitive else complex_member
+
+
+def _no_extensions(step: str) -> Member:
+    """XHTML is a primitive that may have an id, and no extensions."""
+
+    def check(value: Any, _holder: dict[str, Any], _context: Context) -> Found:
+        if type(value) is not dict:
+            return [_not_an_object(value).below(step)]
+        text = "unrecognised property '{}'"
+        name = "Unrecognised_property_"
+        return [structure_error(text.format(k), name, step) for k in value if k != "id"]
+
+    return check
 
 
 def _element_id(member: Member) -> Member:

@@ -100,7 +100,7 @@ def type_code(declared: dict[str, Any]) -> str:
         for extension in declared.get("extension", ()):
             if extension["url"] == FHIR_TYPE:
                 found: str = extension.get("valueUrl") or extension.get("valueUri") or "string"
-                return "string" if found == "id" else found
+                return found
         return code.removeprefix(SYSTEM_TYPE).lower()
     return code
 
