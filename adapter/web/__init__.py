@@ -1,4 +1,4 @@
-"""The web service: starts pushes and tells how they went. One blueprint a concern.
+"""The web service: starts pushes, tells how they went, validates. One blueprint a concern.
 
 docs/service.md describes the routes; the shapes follow
 https://hl7.org/fhir/R4/async.html and https://hl7.org/fhir/R4/operationoutcome.html.
@@ -12,7 +12,7 @@ from pathlib import Path
 from flask import Flask, Response
 
 from adapter.service import push_study
-from adapter.web import auth, errors, health
+from adapter.web import auth, errors, health, validation
 from adapter.web.runs import Runs, Sync
 from adapter.web.sync import blueprint as sync_blueprint
 
@@ -43,6 +43,7 @@ def create_app(studies: Mapping[str, Path], token: str, *, sync: Sync = push_stu
     auth.register(app, token)
     app.after_request(_headers)
     app.register_blueprint(health.blueprint)
+    app.register_blueprint(validation.blueprint)
     app.register_blueprint(sync_blueprint(studies, Runs(sync)))
     return app
 
