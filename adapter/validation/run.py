@@ -12,14 +12,17 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from itertools import chain, islice
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from adapter.errors import ConfigurationError, StudyFhirError
+from adapter.validation.definitions import Definitions
 from adapter.validation.issues import Issue
 from adapter.validation.reading import Document, Instance, documents, read
+from adapter.validation.references import RunIndex
 from adapter.validation.validator import Validator
 
 ERRORS = frozenset({"error", "fatal"})
@@ -132,26 +135,29 @@ def _defect(error: Exception, kind: str | None) -> Issue:
 
 
 def _prepare(options: Options) -> Job:
-    keywords: dict[str, Any] = {}
-    if options.references:
-        keywords["run"] = _index(options)
     validator = Validator(
         options.release,
         packages=options.packages,
         terminology=options.terminology,
         best_practice=options.best_practice,
-        **keywords,
+        run=_index(options) if options.references else None,
     )
     return Job(validator, options.profiles)
 
 
-def _index(options: Options) -> Any:
-    from adapter.validation.definitions import Definitions
-    from adapter.validation.references import RunIndex
-
+def _index(options: Options) -> RunIndex:
+    """Every resource of the run by its id; as text, which takes a fraction of the memory."""
     definitions = Definitions.shipped(options.release)
-    read_all = (read(each, definitions).resource for each in documents(options.references))
-    return RunIndex(resource for resource in read_all if resource is not None)
+    index = RunIndex()
+    for document in documents(options.references):
+        resource = read(document, definitions).resource
+        if resource is not None:
+            index.add(resource, partial(_load, document, definitions))
+    return index
+
+
+def _load(document: Document, definitions: Definitions) -> dict[str, Any] | None:
+    return read(document, definitions).resource
 
 
 # --- several processes -------------------------------------------------------------------------
