@@ -1,0 +1,67 @@
+"""What an Attachment says about its content, against the content.
+
+https://hl7.org/fhir/R4/datatypes.html#attachment
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from typing import Any
+
+from adapter.validation.issues import Issue
+
+_LONG = re.compile(r"[0-9]{1,19}")
+
+
+def check_attachment(value: dict[str, Any], path: str) -> list[Issue]:
+    """Issues of an Attachment: size and SHA-1 hash that do not fit its data, no content at all."""
+    issues = []
+    size = value.get("size")
+    if size is not None and not _is_size(size):
+        issues.append(
+            _error("TYPE_SPECIFIC_CHECKS_DT_ATT_SIZE_INVALID", path, f"'{size}' is no size")
+        )
+        size = None
+    stated = _bytes(value.get("hash"), "hash", path, issues)
+    if not {"data", "url", "contentType", "language"} & value.keys():
+        text = "an Attachment without data and url should have a contentType or a language"
+        name = "TYPE_SPECIFIC_CHECKS_DT_ATT_NO_CONTENT"
+        issues.append(Issue("warning", "structure", path, text, name))
+    if size is None and stated is None:
+        return issues
+    data = _bytes(value.get("data"), "data", path, issues)
+    if data is None:
+        return issues
+    if size is not None and len(data) != int(size):
+        text = f"the size is given as {size}, but the data have {len(data)} bytes"
+        issues.append(_error("TYPE_SPECIFIC_CHECKS_DT_ATT_SIZE_CORRECT", path, text))
+    if stated is not None and hashlib.sha1(data, usedforsecurity=False).digest() != stated:
+        text = "the hash is not the SHA-1 of the data"
+        issues.append(_error("TYPE_SPECIFIC_CHECKS_DT_ATT_HASH_MISMATCH", path, text))
+    return issues
+
+
+def _is_size(value: object) -> bool:
+    return (
+        not isinstance(value, bool)
+        and _LONG.fullmatch(str(value)) is not None
+        and int(str(value)) >= 0
+    )
+
+
+def _bytes(value: object, name: str, path: str, issues: list[Issue]) -> bytes | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        return base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        text = f"Attachment.{name} is not valid Base64"
+        issues.append(_error("TYPE_SPECIFIC_CHECKS_DT_ATT_B64_DECODE_FAIL", path, text))
+        return None
+
+
+def _error(name: str, path: str, text: str) -> Issue:
+    return Issue("error", "structure", path, text, name)

@@ -1,0 +1,418 @@
+"""What the XHTML of a narrative may hold.
+
+https://hl7.org/fhir/R4/narrative.html#xhtml: a ``div`` in the XHTML namespace with the elements and
+attributes of HTML 4 that format text, without scripts, forms, frames and objects.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from xml.parsers import expat
+
+from adapter.validation.issues import Issue
+from adapter.validation.uris import is_absolute_url
+
+XHTML = "http://www.w3.org/1999/xhtml"
+_TEXT_BLOCKS = frozenset("p h1 h2 h3 h4 h5 h6 pre address".split())
+_INLINE = frozenset(
+    "a b em i strong small big sub sup code tt dfn q var abbr acronym cite bdo kbd samp".split()
+)
+_EMPTY = frozenset({"br", "img", "hr", "area"})
+_BLOCKS = frozenset({"div", "pre", "table", "ul", "ol"})
+_ELEMENTS = (
+    _TEXT_BLOCKS
+    | _INLINE
+    | _EMPTY
+    | _BLOCKS
+    | frozenset(
+        "span blockquote li dl dt dd caption colgroup col thead tr tfoot tbody th td map".split()
+    )
+)
+_ATTRIBUTES = frozenset(
+    "title style class id lang xml:lang dir accesskey tabindex span width align valign char "
+    "charoff abbr axis headers scope rowspan colspan".split()
+)
+_OWN_ATTRIBUTES = {
+    "a": "href name charset type hreflang rel rev shape coords",
+    "img": "src border alt longdesc height width usemap ismap",
+    "div": "xmlns",
+    "blockquote": "cite",
+    "q": "cite",
+    "map": "name",
+    "area": "shape coords href nohref alt",
+    "table": "summary width border frame rules cellspacing cellpadding",
+    "pre": "space",
+    "td": "nowrap",
+}
+_ALLOWED = {
+    name: _ATTRIBUTES | frozenset(_OWN_ATTRIBUTES.get(name, "").split()) for name in _ELEMENTS
+}
+_NOT_IN_P = frozenset({"div", "blockquote", "table", "ol", "ul", "p"})
+_CHILDREN = {
+    "table": frozenset("tbody tr caption thead tfoot col colgroup".split()),
+    "tr": frozenset({"td", "th"}),
+    "tbody": frozenset({"tr"}),
+    "thead": frozenset({"tr"}),
+    "tfoot": frozenset({"tr"}),
+    "ul": frozenset({"li"}),
+    "ol": frozenset({"li"}),
+    "dl": frozenset({"dd", "dt"}),
+    "map": frozenset({"area"}),
+}
+_PARENTS = {
+    "tr": ("table", "thead", "tfoot", "tbody"),
+    "tbody": ("table",),
+    "thead": ("table",),
+    "tfoot": ("table",),
+    "caption": ("table",),
+    "colgroup": ("table",),
+    "col": ("colgroup", "table"),
+    "th": ("tr", "thead", "tfoot"),
+    "td": ("tr", "thead", "tfoot"),
+    "li": ("ul", "ol"),
+    "dd": ("dl",),
+    "dt": ("dl",),
+}
+_FLOW = _TEXT_BLOCKS | _INLINE | _EMPTY | {"span", "div", "table", "ul", "ol", "dl", "blockquote"}
+# Pairs of parent and child that break no rule whatever lies around them: most narratives have
+# no others, and are done with when they are parsed.
+_HARMLESS = frozenset(
+    [(one, other) for one in ("div", "td", "th", "li", "blockquote") for other in _FLOW - {"area"}]
+    + [(one, other) for one, names in _CHILDREN.items() for other in names]
+    + [(one, other) for one in (*_TEXT_BLOCKS, "span", "dd", "dt", "caption") for other in _INLINE]
+    + [(one, "br") for one in (*_TEXT_BLOCKS, *_INLINE, "span", "dd", "dt")]
+    + [(one, "span") for one in (*_TEXT_BLOCKS, "span", "dd", "dt")]
+    + [("", "div")]
+)
+_HARMLESS_ATTRIBUTES = frozenset(
+    "title style class align valign width colspan rowspan border dir".split()
+)
+_HARMLESS_FOR = {name: _HARMLESS_ATTRIBUTES & _ALLOWED[name] for name in _ELEMENTS}
+_URL_SIGN = frozenset(";?:@&=+$.,/%-_~#[]!'()*|")
+_MIME = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(?:\s*;.*)?")
+_KNOWN_SCHEMES = ("http", "https", "tel", "mailto", "data")
+
+
+class NarrativeError(ValueError):
+    """The XHTML cannot be read."""
+
+
+@dataclass(slots=True)
+class Node:
+    """An element of a narrative, with strings for text among its children."""
+
+    name: str
+    attributes: dict[str, str]
+    children: list[Node | str] = field(default_factory=list)
+
+    def elements(self) -> Iterator[Node]:
+        """The children that are elements."""
+        return (one for one in self.children if isinstance(one, Node))
+
+    def walk(self) -> Iterator[Node]:
+        """All elements below, in document order."""
+        for one in self.elements():
+            yield one
+            yield from one.walk()
+
+    def text(self) -> str:
+        """The text of the element and of those in it."""
+        return "".join(one if isinstance(one, str) else one.text() for one in self.children)
+
+
+class _HarmfulError(Exception):
+    """There is something in the XHTML that needs a closer look."""
+
+
+def _is_harmless(div: str) -> bool:
+    """Whether a narrative has only what no rule can object to, found in one quick pass."""
+    parser = expat.ParserCreate()
+    stack = [""]
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        if (stack[-1], name) not in _HARMLESS:
+            raise _HarmfulError
+        if attributes:
+            allowed = _HARMLESS_FOR[name]
+            for one, held in attributes.items():
+                if one not in allowed and not (one == "xmlns" and held == XHTML):
+                    raise _HarmfulError
+        elif len(stack) == 1:
+            raise _HarmfulError  # no namespace
+        stack.append(name)
+
+    def end(_name: str) -> None:
+        stack.pop()
+
+    def characters(data: str) -> None:
+        if stack[-1] in _EMPTY or (stack[-1] in _CHILDREN and not data.isspace()):
+            raise _HarmfulError
+
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = characters
+    parser.StartDoctypeDeclHandler = _refuse
+    try:
+        parser.Parse(div, True)
+    except (_HarmfulError, expat.ExpatError, ValueError):
+        return False
+    return True
+
+
+def _refuse(*_: Any) -> None:
+    raise _HarmfulError
+
+
+def parse(div: str) -> Node:
+    """The tree of a narrative; raises NarrativeError when it is not well formed."""
+    parser = expat.ParserCreate()
+    root = Node("", {})
+    stack = [root]
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        node = Node(name, attributes)
+        stack[-1].children.append(node)
+        stack.append(node)
+
+    def end(_name: str) -> None:
+        stack.pop()
+
+    def characters(data: str) -> None:
+        stack[-1].children.append(data)
+
+    parser.buffer_text = True
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = characters
+    parser.StartDoctypeDeclHandler = _refuse
+    try:
+        parser.Parse(div, True)
+    except expat.ExpatError as error:
+        raise NarrativeError(str(error)) from None
+    except _HarmfulError:
+        raise NarrativeError("a DOCTYPE is not allowed") from None
+    except ValueError as error:  # a lone surrogate
+        raise NarrativeError(str(error)) from None
+    return next(root.elements())
+
+
+def html_ok(div: object) -> bool:
+    """The answer of FHIRPath's ``htmlChecks()``: all elements and attributes are allowed ones."""
+    if not isinstance(div, str):
+        return False
+    if _is_harmless(div):
+        return True
+    try:
+        root = parse(div)
+    except NarrativeError:
+        return False
+    return all(
+        node.name in _ELEMENTS
+        and all(
+            one in _ALLOWED[node.name] or one.startswith("xmlns") or one == "xml:space"
+            for one in node.attributes
+        )
+        for node in (root, *root.walk())
+    )
+
+
+def check_narrative(
+    div: str, path: str, _release: str, targets: Callable[[str], int] | None = None
+) -> list[Issue]:
+    """Issues of a narrative's ``div``; ``targets`` counts the elements that have an id."""
+    if _is_harmless(div):
+        return []
+    try:
+        root = parse(div)
+    except NarrativeError as error:
+        text = f"the XHTML cannot be read: {error}"
+        return [Issue("error", "invalid", path, text, "Error_parsing_XHTML_")]
+    check = _Check(path)
+    check.namespace(root)
+    check.names(root, False)
+    check.urls(root)
+    check.structure(root, "div")
+    check.languages(root)
+    check.identities(root)
+    check.links(root, "div", targets)
+    return check.issues
+
+
+class _Check:
+    def __init__(self, path: str):
+        self.path = path
+        self.issues: list[Issue] = []
+
+    def say(self, name: str, text: str, severity: str = "error", code: str = "invalid") -> None:
+        self.issues.append(Issue(severity, code, self.path, text, name))
+
+    def namespace(self, root: Node) -> None:
+        given = root.attributes.get("xmlns")
+        name = "XHTML_XHTML_NS_InValid"
+        if given != XHTML:
+            self.say(name, f"the namespace is {XHTML}, not '{given or ''}'")
+        for node in root.walk():
+            if node.attributes.get("xmlns", XHTML) != XHTML:
+                self.say(name, f"the namespace is {XHTML}, not '{node.attributes['xmlns']}'")
+        if root.name != "div":
+            self.say("XHTML_XHTML_Name_Invalid", f"the outermost element is div, not {root.name}")
+
+    def names(self, parent: Node, in_paragraph: bool) -> None:
+        for node in parent.elements():
+            name = node.name
+            if name not in _ELEMENTS:
+                self.say("XHTML_XHTML_Element_Illegal", f"the element '{name}' is not allowed")
+            for one in node.attributes:
+                self._attribute(name, one)
+            if in_paragraph and name in _NOT_IN_P:
+                text = f"the element '{name}' is not allowed in a paragraph"
+                self.say("XHTML_XHTML_ELEMENT_ILLEGAL_IN_PARA", text)
+            self.names(node, in_paragraph or name == "p")
+
+    def _attribute(self, element: str, name: str) -> None:
+        if name.startswith("xmlns") or name in _ALLOWED.get(element, _ATTRIBUTES):
+            return
+        if name == "xml:space":
+            text = "xml:space is allowed, but has no use"
+            self.say("XHTML_XHTML_ATTRIBUTE_XML_SPACE", text, "information")
+            return
+        text = f"the attribute '{name}' is not allowed on '{element}'"
+        self.say("XHTML_XHTML_Attribute_Illegal", text)
+
+    def urls(self, root: Node) -> None:
+        for node in root.walk():
+            name = {"a": "href", "img": "src"}.get(node.name)
+            held = node.attributes.get(name) if name else None
+            if held is not None and (wrong := _url_problem(held)):
+                self.say("XHTML_URL_INVALID", f"the URL '{held}' is not valid: {wrong}")
+
+    def structure(self, parent: Node, path: str) -> None:
+        code = "structure"
+        for node in parent.elements():
+            name, at = node.name, f"{path}/{node.name}"
+            if name in _TEXT_BLOCKS or name in _INLINE or name in ("span", "caption", "dd", "dt"):
+                blocks = [one.name for one in node.walk() if one.name in _BLOCKS]
+                if blocks:
+                    text = f"the text element {at} holds the blocks {', '.join(blocks)}"
+                    self.say("XHTML_XHTML_BLOCK_IN_PARA", text, code=code)
+            if name in _INLINE and any(one.name == name for one in node.walk()):
+                self.say("XHTML_XHTML_NO_RECURSION", f"{at} holds another {name}", code=code)
+            if name in _EMPTY and node.children:
+                self.say("XHTML_XHTML_NO_CHILDREN", f"{at} cannot hold anything", code=code)
+            if name in _CHILDREN:
+                self._children(node, at)
+            if name in _PARENTS and parent.name not in _PARENTS[name]:
+                text = f"{at} stands in {parent.name}, not in {' or '.join(_PARENTS[name])}"
+                self.say("XHTML_XHTML_OUT_OF_PLACE", text, code=code)
+            self.structure(node, at)
+
+    def _children(self, node: Node, at: str) -> None:
+        wrong = []
+        for one in node.children:
+            if isinstance(one, str):
+                wrong += ["text"] if one.strip() else []
+            elif one.name not in _CHILDREN[node.name]:
+                wrong.append(one.name)
+        if wrong:
+            text = f"{at} cannot hold {', '.join(wrong)}"
+            self.say("XHTML_XHTML_ILLEGAL_CHILDREN", text, code="structure")
+
+    def languages(self, root: Node) -> None:
+        sections, others = [], False
+        for one in root.children:
+            if isinstance(one, Node) and one.name == "div" and "xml:lang" in one.attributes:
+                sections.append(one.attributes["xml:lang"])
+            elif isinstance(one, Node) or one.strip():
+                others = True
+        if sections and others:
+            text = f"there is content beside the sections in {', '.join(sections)}"
+            self.say("XHTML_XHTML_MIXED_LANG", text, "warning", "business-rule")
+
+    def identities(self, root: Node) -> None:
+        seen: Counter[str] = Counter()
+        for node in root.walk():
+            given = node.attributes.get("id")
+            named = node.attributes.get("name") if node.name == "a" else None
+            seen.update({one for one in (given, named) if one is not None})
+        twice = sorted(one for one, count in seen.items() if count > 1)
+        if twice:
+            text = f"several elements have the ids or names {', '.join(twice)}"
+            self.say("XHTML_XHTML_DUPLICATE_IDS", text, "warning", "business-rule")
+
+    def links(self, parent: Node, path: str, targets: Callable[[str], int] | None) -> None:
+        for node in parent.elements():
+            at = f"{path}/{node.name}"
+            if node.name == "a" and "href" in node.attributes:
+                self._link(node.attributes["href"], at, targets)
+            elif node.name == "img" and targets is not None:
+                self._image(node.attributes.get("src", ""), at, targets)
+            self.links(node, at, targets)
+
+    def _link(self, href: str, at: str, targets: Callable[[str], int] | None) -> None:
+        prefix = "TYPE_SPECIFIC_CHECKS_DT_XHTML_"
+        if not href.strip():
+            self.say(prefix + "EMPTY_HREF", f"the link at {at} is empty")
+        elif href.startswith("#"):
+            count = targets(href[1:]) if targets is not None and href != "#" else 1
+            if not count:
+                name = "Type_Specific_Checks_DT_XHTML_Resolve"
+                self.say(name, f"the link '{href}' at {at} leads nowhere")
+            elif count > 1:
+                text = f"the link '{href}' at {at} leads to {count} elements"
+                self.say(prefix + "MULTIPLE_MATCHES", text, "warning")
+        elif is_absolute_url(href):
+            scheme = href.partition(":")[0]
+            text = f"the link '{href}' at {at} has the scheme {scheme}"
+            if scheme in ("javascript", "vbscript"):
+                self.say(prefix + "ACTIVE_HREF", text + ", which is active content")
+            elif scheme in ("urn", "cid"):
+                self.say(prefix + "LITERAL_HREF", text + ", which leads nowhere")
+            elif scheme not in _KNOWN_SCHEMES:
+                self.say(prefix + "UNKNOWN_HREF", text + ", which few know", "information")
+
+    def _image(self, source: str, at: str, targets: Callable[[str], int]) -> None:
+        if not source.startswith("#"):
+            return
+        count = targets(source[1:])
+        if not count:
+            name = "Type_Specific_Checks_DT_XHTML_Resolve_Img"
+            self.say(name, f"the image '{source}' at {at} leads nowhere")
+        elif count > 1:
+            text = f"the image '{source}' at {at} leads to {count} elements"
+            self.say("TYPE_SPECIFIC_CHECKS_DT_XHTML_MULTIPLE_MATCHES", text)
+
+
+def _url_problem(url: str) -> str | None:
+    if not url.strip():
+        return "it is empty"
+    if url.startswith("data:"):
+        return _data_problem(url)
+    wrong = sorted({char for char in url if not (char.isalnum() or char in _URL_SIGN)})
+    return f"it holds {' '.join(repr(char) for char in wrong)}" if wrong else None
+
+
+def _data_problem(url: str) -> str | None:
+    kind, comma, data = url[len("data:") :].partition(",")
+    if not comma or not data:
+        return "it has no data"
+    if "," in data.rstrip(","):
+        return "its data hold a comma"
+    encoded = kind.endswith(";base64")
+    if encoded and not _is_base64(data):
+        return "its data are not valid Base64"
+    mime = kind[: -len(";base64")].strip() if encoded else kind.strip()
+    return f"'{mime}' is no MIME type" if mime and not _MIME.fullmatch(mime) else None
+
+
+def _is_base64(data: str) -> bool:
+    try:
+        base64.b64decode("".join(data.split()), validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return True
