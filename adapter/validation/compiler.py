@@ -19,7 +19,9 @@ from adapter.validation.extensions import Extensions
 from adapter.validation.fixed import value_checks
 from adapter.validation.invariants import Invariants
 from adapter.validation.issues import Issue
+from adapter.validation.references import check_internal
 from adapter.validation.slicing import Slices, Slicing, too_few
+from adapter.validation.uris import check_defining_url
 
 if TYPE_CHECKING:
     from adapter.validation.terminology import Terminology
@@ -27,6 +29,13 @@ if TYPE_CHECKING:
 # what a key of an object leads to: (value, the object, context) -> issues seen from the object
 Member = Callable[[Any, dict[str, Any], Context], Found]
 OBJECTS = frozenset({"BackboneElement", "Element"})
+EMPTY_ELEMENT = (
+    "error",
+    "invariant",
+    "",
+    "Constraint failed: ele-1: 'All FHIR elements must have a @value or children'",
+    CORE + "Element#ele-1",
+)
 RESOURCES = frozenset({"Resource", "DomainResource", "CanonicalResource", "MetadataResource"})
 
 
@@ -89,7 +98,8 @@ class StructureCompiler:
         self.root_element = root
         version = structure.get("version")
         self.profile = structure["url"] + (f"|{version}" if version else "")
-        self.core = structure["url"].startswith(CORE) and structure.get("derivation") != "constraint"
+        self.core = structure["url"].startswith(CORE)
+        self.derived = structure.get("derivation") == "constraint"
         self.is_extension = structure["type"] == "Extension" and structure["url"] != (
             CORE + "Extension"
         )
@@ -114,8 +124,8 @@ class StructureCompiler:
         if self.compiler.is_resource(code):
             table["resourceType"] = _nothing
         runs = self.compiler.invariants.of(element, self._context_of(element, code), self.profile)
-        own = element.path if code in OBJECTS else code
-        return _object_check(table, required, runs, own, self.profile)
+        is_element = not self.compiler.is_resource(code)
+        return _object_check(table, required, runs, is_element, self.profile)
 
     def _required_slices(
         self, child: Element, keys: tuple[str, ...]
@@ -124,7 +134,12 @@ class StructureCompiler:
         if child.name.endswith("[x]"):
             stem = child.name.removesuffix("[x]").lower()
             return [
-                (tuple(k for k in keys if k.lower() in {stem + t["code"].lower() for t in s.types}), s)
+                (
+                    tuple(
+                        k for k in keys if k.lower() in {stem + t["code"].lower() for t in s.types}
+                    ),
+                    s,
+                )
                 for s in child.slices
                 if s.minimum > 0 and len(s.types) < len(child.types)
             ]
@@ -288,7 +303,10 @@ class StructureCompiler:
     def _primitive(self, element: Element, code: str) -> Check:
         test = primitives.quick(code)
         release, core = self.compiler.definitions.release, self.core
-        binding = datatypes.code_binding(self.compiler, element, code)
+        binding = datatypes.code_binding(self.compiler, element, code, self.derived)
+        is_url = element.definition.get("base", {}).get("path", "").endswith(".url")
+        defining = is_url and self.compiler.extensions.is_canonical(element.path.split(".")[0])
+        internal = _fragment(code, defining and element.path.count(".") == 1)
         identifier = code == "id" and element.definition.get("base", {}).get("path") in (
             "Resource.id",
             "ElementDefinition.id",
@@ -303,9 +321,13 @@ class StructureCompiler:
                     text = "a primitive must have a value or extensions"
                     name = "Type_Specific_Checks_DT_Primitive_ValueExt"
                     issues.append(Issue("error", "invalid", "", text, name))
+                elif len(sibling) == 1 and "id" in sibling:
+                    issues.append(Issue(*EMPTY_ELEMENT))
             else:
                 for severity, name, text in primitives.problems(kind, value, release, core):
                     issues.append(Issue(severity, "invalid", "", text, name))
+            if code in primitives.URIS and (more := internal(value, None, context)):
+                issues += more
             if binding and (more := binding(value, sibling, context)):
                 issues += more
             if sibling is not None and (more := own(sibling, None, context)):
@@ -349,7 +371,22 @@ class StructureCompiler:
         for child in base.children:
             stated = element.child(child.name)
             inner._members(Element({**base.definition, "path": here}), stated or child, code, table)
-        return _object_check(table, [], None, here, self.profile)
+        return _object_check(table, [], None, False, self.profile)
+
+
+def _fragment(code: str, defining: bool) -> Check:
+    """The check of a URI that names a part of the resource, or the resource itself."""
+
+    def check(value: Any, _sibling: Any, context: Context) -> Found:
+        if type(value) is not str:
+            return None
+        if defining:
+            return check_defining_url(value, "", context.container == "contained")
+        if value.startswith("#") and len(value) > 1:
+            return check_internal(code, value, "", context.scope, context.root, context.bundle)
+        return None
+
+    return check
 
 
 class Bounds:
@@ -393,7 +430,7 @@ def _object_check(
     table: dict[str, Member],
     required: Sequence[tuple[tuple[str, ...], Element]],
     invariants: Check | None,
-    own: str,
+    element: bool,
     profile: str,
 ) -> Check:
     one_key = tuple(keys[0] for keys, _ in required if len(keys) == 1)
@@ -414,14 +451,16 @@ def _object_check(
         if type(value) is not dict:
             return [_not_an_object(value)]
         if not value:
-            return [structure_error("an object must have some content", "Object_must_have_some_content")]
+            return [
+                structure_error("an object must have some content", "Object_must_have_some_content")
+            ]
         issues: Found = None
+        if len(value) == 1 and "id" in value and element:
+            issues = [Issue(*EMPTY_ELEMENT)]
         if "extension" in value and extension is not None:
             issues = extension(value["extension"], value, context)
         if "modifierExtension" in value and modifier is not None:
-            issues = (issues or []) + (
-                modifier(value["modifierExtension"], value, context) or []
-            )
+            issues = (issues or []) + (modifier(value["modifierExtension"], value, context) or [])
         for key in value:
             member = find(key)
             if member is None:
@@ -644,7 +683,9 @@ def _resource_check(code: str, profiles: list[str], name: str) -> Check:
         if type(value) is not dict:
             return [_not_an_object(value)]
         if not value:
-            return [structure_error("an object must have some content", "Object_must_have_some_content")]
+            return [
+                structure_error("an object must have some content", "Object_must_have_some_content")
+            ]
         found = context.nested(value, context, name, profiles)
         kind = value.get("resourceType")
         if code not in RESOURCES and kind != code and isinstance(kind, str):

@@ -29,6 +29,7 @@ class Context:
     bundle: dict[str, Any] | None = None
     full_url: str | None = None
     ids: set[str] = field(default_factory=set)  # of the elements seen in the resource
+    language: str | None = None  # of the resource
     at: str = ""  # the element that the datatype now checked stands at, for extension contexts
     container: str = ""  # "" at the top, else contained, entry, outcome or parameter
     plain: bool = True  # nothing but the resource is known: a plain reference needs no look-up
@@ -36,9 +37,7 @@ class Context:
     def inside(self, resource: dict[str, Any]) -> Context:
         """The context of another resource that this one leads to."""
         environment = replace(self.environment, resource=resource, root=resource)
-        return replace(
-            self, resource=resource, root=resource, environment=environment, ids=set()
-        )
+        return replace(self, resource=resource, root=resource, environment=environment, ids=set())
 
 
 def below(found: Found, prefix: str) -> list[Issue]:

@@ -7,22 +7,23 @@ https://hl7.org/fhir/R4/datatypes.html
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from adapter.validation.attachments import check_attachment
 from adapter.validation.context import Check, Context, Found
 from adapter.validation.definitions import CORE
-from adapter.validation.elements import Element
+from adapter.validation.elements import EXTENSION, Element
+from adapter.validation.extensions import CROSS_VERSION
 from adapter.validation.issues import Issue
 from adapter.validation.narrative import check_narrative
 from adapter.validation.references import check_reference
-from adapter.validation.ucum import problem as unit_problem
 from adapter.validation.uris import check_identifier
 
 if TYPE_CHECKING:
     from adapter.validation.compiler import Compiler, StructureCompiler
 
-UCUM = "http://unitsofmeasure.org"
+MAX_VALUE_SET = EXTENSION + "elementdefinition-maxValueSet"
 QUANTITIES = frozenset({"Quantity", "Age", "Count", "Distance", "Duration", "SimpleQuantity"})
 CODES = frozenset({"code", "string", "uri", "url", "canonical", "id", "markdown"})
 PLAIN_REFERENCE = re.compile(r"([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64}")
@@ -40,14 +41,16 @@ def checks(
     if code == "Reference":
         return [_reference(compiler, declared)]
     if code == "CodeableConcept":
-        return [_concept(compiler, element)]
+        return [_coded(compiler.terminology.check_concept, Binding(element, owner.derived))]
     if code == "CodeableReference":
-        return [_codeable_reference(compiler, element)]
+        return [_codeable_reference(compiler, Binding(element, owner.derived))]
     if code == "Coding":
         base = element.definition.get("base", {}).get("path")
-        return [] if base == "CodeableConcept.coding" else [_coding(compiler, element)]
+        if base == "CodeableConcept.coding":
+            return []
+        return [_coded(compiler.terminology.check_coding, Binding(element, owner.derived))]
     if code in QUANTITIES:
-        return [_quantity(compiler, element)]
+        return [_coded(compiler.terminology.check_quantity, Binding(element, owner.derived))]
     if code == "Identifier":
         return [_identifier]
     if code == "Attachment":
@@ -55,90 +58,93 @@ def checks(
     return []
 
 
-def binding_of(element: Element) -> tuple[str | None, str | None]:
-    """(value set, strength) of an element."""
-    binding = element.definition.get("binding", {})
-    return binding.get("valueSet"), binding.get("strength")
+class Binding:
+    """The value set of an element, how strongly it binds, and the one that nothing may leave."""
+
+    def __init__(self, element: Element, derived: bool):
+        stated = element.definition.get("binding", {})
+        self.value_set: str | None = stated.get("valueSet")
+        self.strength: str | None = stated.get("strength")
+        self.derived = derived
+        self.maximum: str | None = None
+        for extension in stated.get("extension", ()):
+            if extension["url"] == MAX_VALUE_SET:
+                self.maximum = extension.get("valueCanonical") or extension.get("valueUri")
 
 
-def code_binding(compiler: Compiler, element: Element, code: str) -> Check | None:
+def code_binding(compiler: Compiler, element: Element, code: str, derived: bool) -> Check | None:
     """The check of a primitive's code against its value set."""
-    value_set, strength = binding_of(element)
-    if value_set is None or code not in CODES or strength not in ("required", "extensible"):
+    binding = Binding(element, derived)
+    value_set, strength, maximum = binding.value_set, binding.strength, binding.maximum
+    if value_set is None or strength is None or code not in CODES:
+        return None
+    if strength not in ("required", "extensible") and not maximum:
         return None
     terminology = compiler.terminology
     members = terminology.members(value_set) if strength == "required" else None
-    known = {m if isinstance(m, str) else m[1] for m in members} if members else frozenset()
+    known = members or frozenset()
 
-    def check(value: Any, _sibling: Any, _context: Context) -> Found:
+    def check(value: Any, sibling: Any, context: Context) -> Found:
         if type(value) is str and value in known:
             return None
         if value is None or value == "" or (type(value) is str and value.isspace()):
-            if strength != "required":
+            if strength != "required" or _elsewhere(sibling):
                 return None
             text = "no code provided, and a code is required from the value set"
             name = "Terminology_TX_Code_ValueSet_MISSING"
             return [Issue("error", "code-invalid", "", text, name)]
         if not isinstance(value, str):
             return None
-        return terminology.check_code(value, value_set, strength, "")
+        return terminology.check_code(
+            value,
+            value_set,
+            strength,
+            "",
+            language=context.language,
+            maximum=maximum,
+            derived=derived,
+        )
 
     return check
 
 
-def _concept(compiler: Compiler, element: Element) -> Check:
-    value_set, strength = binding_of(element)
-    check_concept = compiler.terminology.check_concept
+def _elsewhere(sibling: Any) -> bool:
+    """Whether a cross-version extension gives the code that the release has no word for."""
+    extensions = sibling.get("extension", ()) if isinstance(sibling, dict) else ()
+    return any(
+        isinstance(e, dict) and CROSS_VERSION.match(str(e.get("url"))) and "valueCode" in e
+        for e in extensions
+    )
 
-    def check(value: Any, _sibling: Any, _context: Context) -> Found:
+
+def _coded(check_with: Callable[..., Any], binding: Binding) -> Check:
+    value_set, strength = binding.value_set, binding.strength
+    maximum, derived = binding.maximum, binding.derived
+
+    def check(value: Any, _sibling: Any, context: Context) -> Found:
         if type(value) is not dict:
             return None
-        return check_concept(value, value_set, strength, "")
+        found: Found = check_with(
+            value,
+            value_set,
+            strength,
+            "",
+            language=context.language,
+            maximum=maximum,
+            derived=derived,
+        )
+        return found
 
     return check
 
 
-def _codeable_reference(compiler: Compiler, element: Element) -> Check:
-    concept = _concept(compiler, element)
+def _codeable_reference(compiler: Compiler, binding: Binding) -> Check:
+    concept = _coded(compiler.terminology.check_concept, binding)
 
     def check(value: Any, _sibling: Any, context: Context) -> Found:
         held = value.get("concept") if type(value) is dict else None
         found = concept(held, None, context) if type(held) is dict else None
         return [one.below(".concept") for one in found] if found else None
-
-    return check
-
-
-def _coding(compiler: Compiler, element: Element) -> Check:
-    value_set, strength = binding_of(element)
-    check_coding = compiler.terminology.check_coding
-
-    def check(value: Any, _sibling: Any, _context: Context) -> Found:
-        if type(value) is not dict:
-            return None
-        return check_coding(value, value_set, strength, "")
-
-    return check
-
-
-def _quantity(compiler: Compiler, element: Element) -> Check:
-    value_set, strength = binding_of(element)
-    check_coding = compiler.terminology.check_coding
-    good: set[str] = set()
-
-    def check(value: Any, _sibling: Any, _context: Context) -> Found:
-        if type(value) is not dict:
-            return None
-        unit, system = value.get("code"), value.get("system")
-        if system == UCUM and type(unit) is str and unit not in good:
-            text = unit_problem(unit)
-            if text is not None:
-                name = "Terminology_PassThrough_TX_Message"
-                return [Issue("error", "code-invalid", "", text, name)]
-            good.add(unit)
-        if value_set and unit is not None and strength in ("required", "extensible"):
-            return check_coding({"system": system, "code": unit}, value_set, strength, "")
-        return None
 
     return check
 
@@ -157,7 +163,11 @@ def narrative(release: str) -> Check:
     """The check of ``Narrative.div``."""
 
     def check(value: Any, _sibling: Any, _context: Context) -> Found:
-        return check_narrative(value, "", release) if type(value) is str else None
+        if type(value) is str:
+            return check_narrative(value, "", release)
+        text = "the primitive value must be a string"
+        name = "Error_parsing_JSON_the_primitive_value_must_be_a_string"
+        return [Issue("error", "invalid", "", text, name)]
 
     return check
 

@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from adapter.validation.context import Check, Context, Found
-from adapter.validation.definitions import CORE, cross_version
+from adapter.validation.definitions import cross_version
 from adapter.validation.elements import Element, type_code
 from adapter.validation.issues import Issue
 
@@ -81,11 +81,11 @@ class Extensions:
                 found = self.compiler.definitions.structure(base)
                 if found is not None:
                     self._ancestors[name].append(found["type"])
-            if self._is_canonical(name):
+            if self.is_canonical(name):
                 self._ancestors[name] += ["CanonicalResource", "MetadataResource"]
         return [one + dot + rest for one in self._ancestors[name]]
 
-    def _is_canonical(self, name: str) -> bool:
+    def is_canonical(self, name: str) -> bool:
         """Whether a resource has what makes a canonical one: R4 names no such type."""
         if name not in self.compiler.definitions.resource_types:
             return False
@@ -128,14 +128,10 @@ class Extensions:
         if match := CROSS_VERSION.match(url):
             problem = _cross_version_problem(match, self.compiler.definitions.release)
             return [*problem, *found]
-        if url.startswith(CORE):
-            text = f"the extension {url} could not be found so is not allowed here"
-            wrong = Issue("error", "structure", "", text, "Extension_EXT_Unknown_NotHere")
-            return [wrong, *found]
         if url.startswith(TOOLS) or "nema.org" in url or "example.org" in url or "acme.com" in url:
             return found
-        text = f"unknown extension {url}"
-        return [Issue("information", "structure", "", text, "Extension_EXT_Unknown"), *found]
+        text = f"the extension {url} could not be found so is not allowed here"
+        return [Issue("error", "structure", "", text, "Extension_EXT_Unknown_NotHere"), *found]
 
 
 def _cross_version_problem(match: re.Match[str], release: str) -> list[Issue]:

@@ -222,7 +222,9 @@ _CHECKS: dict[str, Callable[[Any, str, bool], list[Problem]]] = {
     **{kind: _uri(kind) for kind in URIS},
 }
 
-_PLAIN = re.compile(r"[^\s\x00-\x1f\u202a-\u202e\u2066-\u2069](?:[^\x00-\x08\x0b\x0c\x0e-\x1f\u202a-\u202e\u2066-\u2069]*[^\s\x00-\x1f\u202a-\u202e\u2066-\u2069])?")
+_PLAIN = re.compile(
+    r"[^\s\x00-\x1f\u202a-\u202e\u2066-\u2069](?:[^\x00-\x08\x0b\x0c\x0e-\x1f\u202a-\u202e\u2066-\u2069]*[^\s\x00-\x1f\u202a-\u202e\u2066-\u2069])?"
+)
 _plain_fullmatch = _PLAIN.fullmatch
 _QUICK_URI = re.compile(r"(?:https?://[A-Za-z0-9.\-]+(?::[0-9]+)?(?:/[A-Za-z0-9._~\-/%]*)?)")
 _uri_fullmatch = _QUICK_URI.fullmatch

@@ -230,9 +230,7 @@ class Slicing:
         for declared in element.definition.get("type", ()):
             for url in (*declared.get("profile", ()), type_code(declared)):
                 structure = self.compiler.definitions.structure(url)
-                if structure is not None and (
-                    found := self.compiler.tree(structure).child(name)
-                ):
+                if structure is not None and (found := self.compiler.tree(structure).child(name)):
                     return _narrowed(found)
         return None
 
@@ -309,10 +307,11 @@ class Slicing:
 
 
 def _narrowed(element: Element) -> Element:
-    """A choice that is constrained through one slice of a type: that slice."""
-    if element.name.endswith("[x]") and len(element.slices) == 1:
+    """An element that is constrained through its one slice, or through one that must be there."""
+    required = [one for one in element.slices if one.minimum > 0]
+    if len(element.slices) == 1 and (element.name.endswith("[x]") or required):
         return element.slices[0]
-    return element
+    return required[0] if len(required) == 1 else element
 
 
 def _get(getters: list[Getter], value: Any, context: Context) -> list[Typed]:

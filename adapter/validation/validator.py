@@ -104,14 +104,13 @@ class Validator:
         )
         context.plain = self.run is None and not is_bundle
         context.bundle = resource if is_bundle else None
+        context.language = _language(resource)
         context.environment = self._environment(context)
         return context
 
     def _environment(self, context: Context) -> Environment:
         def resolve(reference: str) -> Resource | None:
-            return context.scope.resolve(
-                reference, context.root, context.bundle, context.full_url
-            )
+            return context.scope.resolve(reference, context.root, context.bundle, context.full_url)
 
         def conforms_to(value: Resource, url: str) -> bool | None:
             check = self._compiler.structure(url)
@@ -152,6 +151,7 @@ class Validator:
             container=container,
             at="",
             ids=set(),
+            language=_language(resource),
         )
         context.environment = self._environment(context)
         wanted = [url for url in profiles if self.definitions.structure(url) is not None]
@@ -204,9 +204,7 @@ class Validator:
                 known.append(url)
         return known, issues
 
-    def _against_another_type(
-        self, resource: Resource, url: str, context: Context
-    ) -> list[Issue]:
+    def _against_another_type(self, resource: Resource, url: str, context: Context) -> list[Issue]:
         """What a profile of another type says: its elements are missed, the others too many."""
         check = self._compiler.structure(url)
         found = check(resource, None, replace(context, ids=set())) if check else None
@@ -226,6 +224,11 @@ class Validator:
         if len(given) > 64:
             name = "Resource_RES_ID_Malformed_Length"
         return [Issue("error", "invalid", ".id", "the resource's id is not valid", name)]
+
+
+def _language(resource: Resource) -> str | None:
+    given = resource.get("language")
+    return given if isinstance(given, str) else None
 
 
 def _not_allowed(issue: Issue, url: str) -> Issue:
