@@ -1133,7 +1133,9 @@ def files(packages: list[Path]) -> Iterator[tuple[str, bytes]]:
             yield path.name, path.read_bytes()
 
 
-def load(packages: list[Path]) -> tuple[Model, dict[str, list[tuple[str, bytes]]]]:
+def load(
+    packages: list[Path], largest: int = MAX_BYTES
+) -> tuple[Model, dict[str, list[tuple[str, bytes]]]]:
     """The base definitions, and the examples of each type that are not too large."""
     structures: dict[str, dict[str, Any]] = {}
     examples: dict[str, list[tuple[str, bytes]]] = defaultdict(list)
@@ -1145,7 +1147,7 @@ def load(packages: list[Path]) -> tuple[Model, dict[str, list[tuple[str, bytes]]
             found = json.loads(content)
             if found.get("derivation") == "specialization" or found.get("type") == "Element":
                 structures.setdefault(found["url"], found)
-        if len(content) <= MAX_BYTES and name != "ImplementationGuide-hl7.fhir.r5.core.json":
+        if len(content) <= largest and name != "ImplementationGuide-hl7.fhir.r5.core.json":
             examples[kind].append((name, content))
     model = Model(list(structures.values()))
     known = set(model.resources)
