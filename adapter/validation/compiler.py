@@ -8,35 +8,44 @@ way back up, so that a valid resource costs no path at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from adapter.validation import datatypes, primitives
-from adapter.validation.context import Check, Context, Found, below
+from adapter.validation.context import Check, Context, Found
 from adapter.validation.definitions import CORE, Definitions
-from adapter.validation.elements import Element, tree, type_code
+from adapter.validation.elements import Element, tree
 from adapter.validation.extensions import Extensions
 from adapter.validation.fixed import value_checks
 from adapter.validation.invariants import Invariants
 from adapter.validation.issues import Issue
-from adapter.validation.references import check_internal
-from adapter.validation.slicing import Slices, Slicing, too_few
-from adapter.validation.uris import check_defining_url
+from adapter.validation.members import (
+    EMPTY_ELEMENT,
+    RESOURCES,
+    Bounds,
+    Member,
+    all_of,
+    any_of,
+    element_id,
+    fragment,
+    many,
+    many_siblings,
+    no_extensions,
+    nothing,
+    object_check,
+    only_one,
+    profiles,
+    resource_check,
+    single,
+    single_sibling,
+    unknown_profile,
+    unknown_type,
+)
+from adapter.validation.slicing import Slicing
 
 if TYPE_CHECKING:
     from adapter.validation.terminology import Terminology
 
-# what a key of an object leads to: (value, the object, context) -> issues seen from the object
-Member = Callable[[Any, dict[str, Any], Context], Found]
 OBJECTS = frozenset({"BackboneElement", "Element"})
-EMPTY_ELEMENT = (
-    "error",
-    "invariant",
-    "",
-    "Constraint failed: ele-1: 'All FHIR elements must have a @value or children'",
-    CORE + "Element#ele-1",
-)
-RESOURCES = frozenset({"Resource", "DomainResource", "CanonicalResource", "MetadataResource"})
 
 
 class Compiler:
@@ -80,6 +89,13 @@ class Compiler:
         root = self.tree(structure)
         return StructureCompiler(self, structure, root).root()
 
+    def needed(self, url: str) -> Check:
+        """The check of a structure that every release has; KeyError when it has not."""
+        check = self.structure(url)
+        if check is None:
+            raise KeyError(url)
+        return check
+
     def is_primitive(self, code: str) -> bool:
         """Whether a type is one of FHIR's primitives."""
         return self.definitions.kinds.get(code) == "primitive-type"
@@ -122,10 +138,10 @@ class StructureCompiler:
                 required.append((keys, child))
             required += self._required_slices(child, keys)
         if self.compiler.is_resource(code):
-            table["resourceType"] = _nothing
+            table["resourceType"] = nothing
         runs = self.compiler.invariants.of(element, self._context_of(element, code), self.profile)
         is_element = not self.compiler.is_resource(code)
-        return _object_check(table, required, runs, is_element, self.profile)
+        return object_check(table, required, runs, is_element, self.profile)
 
     def _required_slices(
         self, child: Element, keys: tuple[str, ...]
@@ -193,7 +209,7 @@ class StructureCompiler:
         if len(keys) < 2:
             return
         for number, key in enumerate(keys[:-1]):
-            table[key] = _only_one(table[key], tuple(keys[number + 1 :]), child.path, self.profile)
+            table[key] = only_one(table[key], tuple(keys[number + 1 :]), child.path, self.profile)
 
     def _add(
         self,
@@ -211,21 +227,21 @@ class StructureCompiler:
         where = "" if primitive else f"{here}.{element.name}"
         bounds = Bounds(element, step, self.profile)
         if key == "id" and self._is_element_id(element, here):
-            table[key] = _element_id(_single(check, key, "", bounds))
-            table["_id"] = _single_sibling(check, key, step)
+            table[key] = element_id(single(check, key, "", bounds))
+            table["_id"] = single_sibling(check, key, step)
             return
         if element.repeats:
             slices = self.compiler.slicing.of(self, element, step) if element.slices else None
-            table[key] = _many(check, key if primitive else "", where, bounds, slices)
+            table[key] = many(check, key if primitive else "", where, bounds, slices)
             if primitive:
-                table["_" + key] = _many_siblings(check, key, bounds)
+                table["_" + key] = many_siblings(check, key, bounds)
         elif code == "xhtml":
-            table[key] = _single(check, key, "", bounds)
-            table["_" + key] = _no_extensions(step)
+            table[key] = single(check, key, "", bounds)
+            table["_" + key] = no_extensions(step)
         else:
-            table[key] = _single(check, key if primitive else "", where, bounds)
+            table[key] = single(check, key if primitive else "", where, bounds)
             if primitive:
-                table["_" + key] = _single_sibling(check, key, step)
+                table["_" + key] = single_sibling(check, key, step)
 
     def _is_element_id(self, element: Element, here: str) -> bool:
         return not self.compiler.is_resource(here) and element.path != "ElementDefinition.id"
@@ -235,7 +251,7 @@ class StructureCompiler:
         bounds = Bounds(child, f".{child.name}", self.profile)
         step = bounds.step
         slices = self.compiler.slicing.of(self, child, step) if child.slices else None
-        return _many(check, "", "", bounds, slices)
+        return many(check, "", "", bounds, slices)
 
     def item(self, element: Element, declared: dict[str, Any], path: str) -> Check:
         """The check of one value of an element, of one of its types."""
@@ -246,7 +262,7 @@ class StructureCompiler:
         runs = self.compiler.invariants.at_use(element, code, self._inlined(element), self.profile)
         if runs is not None:
             checks.append(runs)
-        return checks[0] if len(checks) == 1 else _all(tuple(checks))
+        return checks[0] if len(checks) == 1 else all_of(tuple(checks))
 
     def _inlined(self, element: Element) -> bool:
         return bool(element.children)
@@ -265,28 +281,28 @@ class StructureCompiler:
                 return self.object(element, code)
             return self.compiler.extensions.check(self, element, path, code, element.path)
         if self.compiler.is_resource(code):
-            return _resource_check(code, _profiles(declared), element.name)
+            return resource_check(code, profiles(declared), element.name)
         if element.children:
             return self._inline(element, declared, code)
         return self._typed(declared, code)
 
     def _inline(self, element: Element, declared: dict[str, Any], code: str) -> Check:
         own = self.object(element, code)
-        profiles = _profiles(declared)
-        if code in OBJECTS or not profiles:
+        named = profiles(declared)
+        if code in OBJECTS or not named:
             return own
-        return _all((own, self._typed(declared, code)))
+        return all_of((own, self._typed(declared, code)))
 
     def _typed(self, declared: dict[str, Any], code: str) -> Check:
-        profiles = _profiles(declared)
-        known = [p for url in profiles if (p := self.compiler.structure(url)) is not None]
-        if profiles and not known:
-            return _unknown_profile(profiles)
+        named = profiles(declared)
+        known = [p for url in named if (p := self.compiler.structure(url)) is not None]
+        if named and not known:
+            return unknown_profile(named)
         if len(known) > 1:
-            return _any_of(tuple(known), profiles)
+            return any_of(tuple(known), named)
         if known:
             return known[0]
-        return self.compiler.structure(code) or _unknown_type(code)
+        return self.compiler.structure(code) or unknown_type(code)
 
     def _referred(self, reference: str) -> Check:
         path = reference.partition("#")[2]
@@ -306,7 +322,7 @@ class StructureCompiler:
         binding = datatypes.code_binding(self.compiler, element, code, self.derived)
         is_url = element.definition.get("base", {}).get("path", "").endswith(".url")
         defining = is_url and self.compiler.extensions.is_canonical(element.path.split(".")[0])
-        internal = _fragment(code, defining and element.path.count(".") == 1)
+        internal = fragment(code, defining and element.path.count(".") == 1)
         identifier = code == "id" and element.definition.get("base", {}).get("path") in (
             "Resource.id",
             "ElementDefinition.id",
@@ -362,8 +378,7 @@ class StructureCompiler:
         return check
 
     def _primitive_element(self, element: Element, code: str) -> Check:
-        found = self.compiler.definitions.structure("Element")
-        assert found is not None
+        found = self.compiler.definitions.needed("Element")
         base = tree(found)
         inner = StructureCompiler(self.compiler, found, base)
         table: dict[str, Member] = {}
@@ -371,347 +386,8 @@ class StructureCompiler:
         for child in base.children:
             stated = element.child(child.name)
             inner._members(Element({**base.definition, "path": here}), stated or child, code, table)
-        return _object_check(table, [], None, False, self.profile)
+        return object_check(table, [], None, False, self.profile)
 
 
-def _fragment(code: str, defining: bool) -> Check:
-    """The check of a URI that names a part of the resource, or the resource itself."""
-
-    def check(value: Any, _sibling: Any, context: Context) -> Found:
-        if type(value) is not str:
-            return None
-        if defining:
-            return check_defining_url(value, "", context.container == "contained")
-        if value.startswith("#") and len(value) > 1:
-            return check_internal(code, value, "", context.scope, context.root, context.bundle)
-        return None
-
-    return check
-
-
-class Bounds:
-    """How often an element may be there, and the words for it."""
-
-    def __init__(self, element: Element, step: str, profile: str):
-        self.path, self.step, self.profile = element.path, step, profile
-        self.low, self.high = element.minimum, element.maximum
-
-    def too_many(self, count: int) -> Issue:
-        """More than the maximum."""
-        text = f"{self.path}: max allowed = {self.high:g}, but found {count}"
-        name = "Validation_VAL_Profile_Maximum"
-        return Issue("error", "structure", "", text, name, profile=self.profile)
-
-    def too_few(self, count: int) -> Issue:
-        """Fewer than the minimum."""
-        return missing(self.path, self.low, count, self.profile)
-
-
-def missing(path: str, low: int, count: int, profile: str) -> Issue:
-    """An element that is not there as often as it must be."""
-    text = f"{path}: minimum required = {low}, but only found {count}"
-    return Issue("error", "structure", "", text, "Validation_VAL_Profile_Minimum", profile=profile)
-
-
-def _nothing(_value: Any, _holder: dict[str, Any], _context: Context) -> Found:
-    return None
-
-
-def _profiles(declared: dict[str, Any]) -> list[str]:
-    return list(declared.get("profile", ()))
-
-
-def structure_error(text: str, name: str, path: str = "") -> Issue:
-    """A fault of the JSON's shape."""
-    return Issue("error", "structure", path, text, name)
-
-
-def _object_check(
-    table: dict[str, Member],
-    required: Sequence[tuple[tuple[str, ...], Element]],
-    invariants: Check | None,
-    element: bool,
-    profile: str,
-) -> Check:
-    one_key = tuple(keys[0] for keys, _ in required if len(keys) == 1)
-    several = tuple(keys for keys, _ in required if len(keys) > 1)
-    find = table.get
-    extension, modifier = find("extension"), find("modifierExtension")
-
-    def absent(value: dict[str, Any]) -> list[Issue]:
-        return [
-            too_few(element, 0, profile)
-            if element.slice_name
-            else missing(element.path, element.minimum, 0, profile)
-            for keys, element in required
-            if not any(value.get(k) is not None or "_" + k in value for k in keys)
-        ]
-
-    def check(value: Any, _sibling: Any, context: Context) -> Found:
-        if type(value) is not dict:
-            return [_not_an_object(value)]
-        if not value:
-            return [
-                structure_error("an object must have some content", "Object_must_have_some_content")
-            ]
-        issues: Found = None
-        if len(value) == 1 and "id" in value and element:
-            issues = [Issue(*EMPTY_ELEMENT)]
-        if "extension" in value and extension is not None:
-            issues = extension(value["extension"], value, context)
-        if "modifierExtension" in value and modifier is not None:
-            issues = (issues or []) + (modifier(value["modifierExtension"], value, context) or [])
-        for key in value:
-            member = find(key)
-            if member is None:
-                text = f"unrecognised property '{key}'"
-                issues = [*(issues or ()), structure_error(text, "Unrecognised_property_")]
-            elif member is not extension and member is not modifier:
-                found = member(value[key], value, context)
-                if found:
-                    issues = issues + found if issues else found
-        for key in one_key:
-            if value.get(key) is None and "_" + key not in value:
-                issues = (issues or []) + absent(value)
-                break
-        else:
-            for keys in several:
-                if not any(k in value or "_" + k in value for k in keys):
-                    issues = (issues or []) + absent(value)
-                    break
-        if invariants is not None:
-            found = invariants(value, None, context)
-            if found:
-                issues = issues + found if issues else found
-        return issues
-
-    return check
-
-
-def _not_an_object(value: Any) -> Issue:
-    text = f"this property must be an object, not {_kind(value)}"
-    return structure_error(text, "This_property_must_be_an_object_not_")
-
-
-def _kind(value: Any) -> str:
-    kinds = {dict: "an Object", list: "an Array", type(None): "a Null"}
-    return kinds.get(type(value), "a primitive value")
-
-
-def _single(check: Check, primitive: str, where: str, bounds: Bounds) -> Member:
-    step, high = bounds.step, bounds.high
-    sibling_key = "_" + primitive
-
-    def complex_member(value: Any, _holder: dict[str, Any], context: Context) -> Found:
-        context.at = where
-        if type(value) is list:
-            text = "the property must be an Object, not an Array"
-            return [structure_error(text, "This_property_must_be_an_object_not_", step)]
-        found = check(value, None, context)
-        if high == 0:
-            found = [*(found or ()), bounds.too_many(1).below(step)]
-            return [*below(found[:-1], step), found[-1]]
-        return below(found, step) if found else None
-
-    def primitive_member(value: Any, holder: dict[str, Any], context: Context) -> Found:
-        sibling = holder.get(sibling_key)
-        if value is None or type(value) is dict or type(value) is list:
-            text = f"the property must be a simple value, not {_kind(value)}"
-            name = "This_property_must_be_an_simple_value_not_"
-            return [structure_error(text, name, step)]
-        found = check(value, sibling, context)
-        if high == 0:
-            return [*below(found, step), bounds.too_many(1)]
-        return below(found, step) if found else None
-
-    return primitive_member if primitive else complex_member
-
-
-def _no_extensions(step: str) -> Member:
-    """XHTML is a primitive that may have an id, and no extensions."""
-
-    def check(value: Any, _holder: dict[str, Any], _context: Context) -> Found:
-        if type(value) is not dict:
-            return [_not_an_object(value).below(step)]
-        text = "unrecognised property '{}'"
-        name = "Unrecognised_property_"
-        return [structure_error(text.format(k), name, step) for k in value if k != "id"]
-
-    return check
-
-
-def _element_id(member: Member) -> Member:
-    """Ids of elements: no two in a resource are the same."""
-
-    def check(value: Any, holder: dict[str, Any], context: Context) -> Found:
-        found = member(value, holder, context)
-        if isinstance(value, str):
-            if value in context.ids:
-                duplicate = Issue("error", "invalid", "", f"duplicate id '{value}'", "DUPLICATE_ID")
-                return [*(found or ()), duplicate]
-            context.ids.add(value)
-        return found
-
-    return check
-
-
-def _single_sibling(check: Check, key: str, step: str) -> Member:
-    def member(value: Any, holder: dict[str, Any], context: Context) -> Found:
-        if type(value) is not dict:
-            return [_not_an_object(value).below(step)]
-        if not value:
-            text = "an object must have some content"
-            return [structure_error(text, "Object_must_have_some_content", step)]
-        if holder.get(key) is not None:
-            return None  # the value's own check sees both
-        found = check(None, value, context)
-        return below(found, step) if found else None
-
-    return member
-
-
-def _many(
-    check: Check,
-    primitive: str,
-    where: str,
-    bounds: Bounds,
-    slices: Slices | None,
-) -> Member:
-    step, low, high = bounds.step, bounds.low, bounds.high
-    sibling_key = "_" + primitive
-
-    def member(values: Any, holder: dict[str, Any], context: Context) -> Found:
-        if type(values) is not list:
-            text = f"the property must be a JSON Array, not {_kind(values)}"
-            wrong = structure_error(text, "This_property_must_be_an_Array_not_", step)
-            more = check(values, None, context) if type(values) is dict else None
-            return [wrong, *below(more, step)]
-        count = len(values)
-        if not count:
-            return [structure_error("an array cannot be empty", "ARRAY_CANNOT_BE_EMPTY", step)]
-        context.at = where
-        issues: Found = None
-        siblings = holder.get(sibling_key) if primitive else None
-        if type(siblings) is not list:
-            siblings = None
-        if slices is not None:
-            issues = slices.check(values, check, context, siblings)
-        for index, value in enumerate(values) if slices is None else ():
-            sibling = siblings[index] if siblings and index < len(siblings) else None
-            if value is None and sibling is None:
-                text = "the property must be a value, not a Null"
-                wrong = structure_error(text, "This_property_must_be_an_Array_not_")
-                found: Found = [wrong]
-            else:
-                found = check(value, sibling, context)
-            if found:
-                issues = (issues or []) + below(found, f"{step}[{index}]")
-        if count > high:
-            issues = [*(issues or ()), bounds.too_many(count)]
-        elif count < low:
-            issues = [*(issues or ()), bounds.too_few(count)]
-        return issues
-
-    return member
-
-
-def _many_siblings(check: Check, key: str, bounds: Bounds) -> Member:
-    step = bounds.step
-
-    def member(siblings: Any, holder: dict[str, Any], context: Context) -> Found:
-        if type(siblings) is not list:
-            text = f"the property must be a JSON Array, not {_kind(siblings)}"
-            return [structure_error(text, "This_property_must_be_an_Array_not_", step)]
-        if not siblings:
-            return [structure_error("an array cannot be empty", "ARRAY_CANNOT_BE_EMPTY", step)]
-        values = holder.get(key)
-        count = len(values) if type(values) is list else 0
-        issues: list[Issue] = []
-        for index, sibling in enumerate(siblings):
-            if sibling is not None and type(sibling) is not dict:
-                issues.append(_not_an_object(sibling).below(f"{step}[{index}]"))
-            elif index >= count and sibling is not None:
-                issues += below(check(None, sibling, context), f"{step}[{index}]")
-        return issues
-
-    return member
-
-
-def _only_one(member: Member, others: tuple[str, ...], path: str, profile: str) -> Member:
-    def check(value: Any, holder: dict[str, Any], context: Context) -> Found:
-        found = member(value, holder, context)
-        for other in others:
-            if other in holder:
-                text = f"{path}: max allowed = 1, but found more than one type"
-                name = "Validation_VAL_Profile_Maximum"
-                wrong = Issue("error", "structure", "", text, name, profile=profile)
-                return [*(found or ()), wrong]
-        return found
-
-    return check
-
-
-def _all(checks: tuple[Check, ...]) -> Check:
-    def check(value: Any, sibling: Any, context: Context) -> Found:
-        issues: Found = None
-        for one in checks:
-            found = one(value, sibling, context)
-            if found:
-                issues = issues + found if issues else found
-        return issues
-
-    return check
-
-
-def _any_of(checks: tuple[Check, ...], urls: list[str]) -> Check:
-    """Several profiles on a type: one of them must hold."""
-
-    def check(value: Any, sibling: Any, context: Context) -> Found:
-        tried = [one(value, sibling, context) or [] for one in checks]
-        for found in tried:
-            if not any(i.severity in ("error", "fatal") for i in found):
-                return found
-        text = f"the value matches none of the profiles {', '.join(sorted(urls))}"
-        wrong = Issue("error", "structure", "", text, "Validation_VAL_Profile_NoMatch")
-        return [wrong, *tried[0]]
-
-    return check
-
-
-def _resource_check(code: str, profiles: list[str], name: str) -> Check:
-    def check(value: Any, _sibling: Any, context: Context) -> Found:
-        if type(value) is not dict:
-            return [_not_an_object(value)]
-        if not value:
-            return [
-                structure_error("an object must have some content", "Object_must_have_some_content")
-            ]
-        found = context.nested(value, context, name, profiles)
-        kind = value.get("resourceType")
-        if code not in RESOURCES and kind != code and isinstance(kind, str):
-            text = f"the resource must be of type {code}, not {kind}"
-            found = [*found, Issue("error", "structure", "", text, "Bundle_BUNDLE_Entry_Type")]
-        return found
-
-    return check
-
-
-def _unknown_profile(urls: list[str]) -> Check:
-    text = f"the profile {', '.join(urls)} is unknown"
-
-    def check(_value: Any, _sibling: Any, _context: Context) -> Found:
-        return [Issue("error", "structure", "", text, "Validation_VAL_Unknown_Profile")]
-
-    return check
-
-
-def _unknown_type(code: str) -> Check:
-    text = f"the type {code} is unknown"
-
-    def check(_value: Any, _sibling: Any, _context: Context) -> Found:
-        return [Issue("error", "structure", "", text, "Validation_VAL_NoType")]
-
-    return check
-
-
-__all__ = ["Compiler", "StructureCompiler", "type_code"]
+def _names(stem: str, choice: Element) -> set[str]:
+    return {stem + declared["code"].lower() for declared in choice.types}

@@ -99,6 +99,13 @@ class Definitions:
             found = self._find("StructureDefinition", CORE + canonical)
         return self._with_snapshot(found) if found else None
 
+    def needed(self, canonical: str) -> Resource:
+        """A StructureDefinition that every release has; KeyError when it has not."""
+        found = self.structure(canonical)
+        if found is None:
+            raise KeyError(canonical)
+        return found
+
     def value_set(self, canonical: str) -> Resource | None:
         """A ValueSet by URL or ``URL|version``."""
         return self._find("ValueSet", canonical)

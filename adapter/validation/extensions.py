@@ -102,9 +102,7 @@ class Extensions:
         return self._known[url]
 
     def _content(self, value: Resource, context: Context) -> Found:
-        base = self.compiler.structure("Extension")
-        assert base is not None
-        return base(value, None, context)
+        return self.compiler.needed("Extension")(value, None, context)
 
     def _without_url(self, value: Resource, context: Context) -> Found:
         text = "Extension.url is required in order to identify, use and validate the extension"
@@ -126,7 +124,7 @@ class Extensions:
     def _unknown(self, value: Resource, url: str, context: Context) -> Found:
         found = self._content(value, context) or []
         if match := CROSS_VERSION.match(url):
-            problem = _cross_version_problem(match, self.compiler.definitions.release)
+            problem = _cross_version_problem(match)
             return [*problem, *found]
         if url.startswith(TOOLS) or "nema.org" in url or "example.org" in url or "acme.com" in url:
             return found
@@ -134,7 +132,7 @@ class Extensions:
         return [Issue("error", "structure", "", text, "Extension_EXT_Unknown_NotHere"), *found]
 
 
-def _cross_version_problem(match: re.Match[str], release: str) -> list[Issue]:
+def _cross_version_problem(match: re.Match[str]) -> list[Issue]:
     version, path = match[1], match[2]
     known = cross_version(version)
     if not known:
@@ -153,9 +151,7 @@ class Definition:
         self.url: str = structure["url"]
         self.compiler = compiler
         root = compiler.tree(structure)
-        content = compiler.structure(self.url)
-        assert content is not None
-        self.content = content
+        self.content = compiler.needed(self.url)
         self.modifier = bool(root.definition.get("isModifier"))
         value = root.child("value")
         self.types = _types(value)

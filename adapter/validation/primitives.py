@@ -50,7 +50,7 @@ def quick(name: str) -> Test:
 
 def problems(name: str, value: Any, release: str, core: bool = True) -> list[Problem]:
     """What is wrong with a value of a primitive type, the JSON type included."""
-    wrong = json_type_problem(name, value, release)
+    wrong = json_type_problem(name, value)
     if wrong is not None:
         return [wrong]
     if isinstance(value, str):
@@ -66,7 +66,7 @@ def problems(name: str, value: Any, release: str, core: bool = True) -> list[Pro
     return found
 
 
-def json_type_problem(name: str, value: Any, release: str) -> Problem | None:
+def json_type_problem(name: str, value: Any) -> Problem | None:
     """The wrong kind of JSON value for a type, if it is wrong."""
     if name == "boolean":
         if not isinstance(value, bool):
@@ -222,9 +222,9 @@ _CHECKS: dict[str, Callable[[Any, str, bool], list[Problem]]] = {
     **{kind: _uri(kind) for kind in URIS},
 }
 
-_PLAIN = re.compile(
-    r"[^\s\x00-\x1f\u202a-\u202e\u2066-\u2069](?:[^\x00-\x08\x0b\x0c\x0e-\x1f\u202a-\u202e\u2066-\u2069]*[^\s\x00-\x1f\u202a-\u202e\u2066-\u2069])?"
-)
+_ODD = r"\x00-\x08\x0b\x0c\x0e-\x1f\u202a-\u202e\u2066-\u2069"
+_EDGE = rf"[^\s{_ODD}]"
+_PLAIN = re.compile(rf"{_EDGE}(?:[^{_ODD}]*{_EDGE})?")
 _plain_fullmatch = _PLAIN.fullmatch
 _QUICK_URI = re.compile(r"(?:https?://[A-Za-z0-9.\-]+(?::[0-9]+)?(?:/[A-Za-z0-9._~\-/%]*)?)")
 _uri_fullmatch = _QUICK_URI.fullmatch
@@ -246,6 +246,10 @@ def _bool(value: Any) -> object:
     return value is True or value is False
 
 
+def _never(_value: Any) -> object:
+    return False
+
+
 _QUICK: dict[str, Test] = {
     "boolean": _bool,
     "string": _plain_string,
@@ -264,8 +268,8 @@ _QUICK: dict[str, Test] = {
     "url": lambda v: type(v) is str and _uri_fullmatch(v),
     "canonical": lambda v: type(v) is str and _uri_fullmatch(v),
     "base64Binary": lambda v: type(v) is str and len(v) < 1000 and v and BASE64.fullmatch(v),
-    "oid": lambda v: False,
-    "uuid": lambda v: False,
-    "integer64": lambda v: False,
+    "oid": _never,
+    "uuid": _never,
+    "integer64": _never,
     "xhtml": lambda v: type(v) is str,
 }

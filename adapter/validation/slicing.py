@@ -147,7 +147,7 @@ class Slicing:
             discriminators = [{"type": "value", "path": "url"}]
         made = []
         for one in element.slices:
-            match = self._match(owner, one, discriminators)
+            match = self._match(one, discriminators)
             if match is None:
                 continue
             inner = self.of(owner, one, step) if one.slices else None
@@ -169,12 +169,10 @@ class Slicing:
         declared = element.types[0] if element.types else {}
         return owner.item(element, declared, element.path)
 
-    def _match(
-        self, owner: StructureCompiler, element: Element, discriminators: list[dict[str, str]]
-    ) -> Match | None:
+    def _match(self, element: Element, discriminators: list[dict[str, str]]) -> Match | None:
         tests = []
         for one in discriminators:
-            test = self._discriminator(owner, element, one)
+            test = self._discriminator(element, one)
             if test is not None:
                 tests.append(test)
         if not tests:
@@ -183,9 +181,7 @@ class Slicing:
             return tests[0]
         return lambda value, context: all(test(value, context) for test in tests)
 
-    def _discriminator(
-        self, owner: StructureCompiler, element: Element, stated: dict[str, str]
-    ) -> Match | None:
+    def _discriminator(self, element: Element, stated: dict[str, str]) -> Match | None:
         kind, path = stated["type"], stated["path"]
         steps = [] if path == "$this" else [s for s in STEPS.split(path) if s != "$this"]
         getters, target = self._walk(element, steps)

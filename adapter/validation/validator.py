@@ -164,8 +164,7 @@ class Validator:
         urls = list(dict.fromkeys(wanted)) or [kind]
         issues = problems + self._identity(resource, context)
         for url in urls:
-            check = self._compiler.structure(url)
-            assert check is not None
+            check = self._compiler.needed(url)
             context.ids.clear()
             if found := check(resource, None, context):
                 issues += found
@@ -212,10 +211,9 @@ class Validator:
 
     def _identity(self, resource: Resource, context: Context) -> list[Issue]:
         given = resource.get("id")
-        if context.container == "contained":
-            if "id" not in resource:
-                text = "a contained resource must have an id"
-                return [Issue("error", "invalid", "", text, "Resource_RES_ID_Missing")]
+        if context.container == "contained" and "id" not in resource:
+            text = "a contained resource must have an id"
+            return [Issue("error", "invalid", "", text, "Resource_RES_ID_Missing")]
         if not isinstance(given, str) or RESOURCE_ID.fullmatch(given):
             return []
         name = "Resource_RES_ID_Malformed_Chars"
