@@ -13,11 +13,12 @@ from adapter.validation.definitions import CORE, Definitions
 from adapter.validation.elements import EXTENSION, Element
 from adapter.validation.fhirpath import NotEvaluated, compile_invariant
 from adapter.validation.issues import Issue
+from adapter.validation.quick_invariants import QUICK, Quick
 
 Test = Callable[[Any, Any, Any], bool]
 BEST_PRACTICE = EXTENSION + "elementdefinition-bestpractice"
 # what the compiled tree tests itself: empty elements, references to contained resources
-BUILT_IN = frozenset({"ele-1"})
+BUILT_IN = frozenset({"ele-1", "dom-3"})
 
 
 class Invariants:
@@ -66,7 +67,7 @@ class Invariants:
                 continue
             test = self._test(expression, context, key)
             if test is not None:
-                compiled.append((test, _issue(constraint, profile)))
+                compiled.append((QUICK.get(expression), test, _issue(constraint, profile)))
         return _run(tuple(compiled)) if compiled else None
 
     def _test(self, expression: str, context: str, key: str) -> Test | None:
@@ -92,10 +93,12 @@ def _issue(constraint: dict[str, Any], profile: str) -> Issue:
     )
 
 
-def _run(tests: tuple[tuple[Test, Issue], ...]) -> Check:
+def _run(tests: tuple[tuple[Quick | None, Test, Issue], ...]) -> Check:
     def check(value: Any, sibling: Any, context: Context) -> Found:
         issues: Found = None
-        for test, issue in tests:
+        for quick, test, issue in tests:
+            if quick is not None and quick(value):
+                continue
             try:
                 if test(value, sibling, context.environment):
                     continue
