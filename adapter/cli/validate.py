@@ -117,9 +117,11 @@ def command(
         if not quiet:
             announce("nothing changed")
         return EXIT.done
-    if official:
-        return _official(chosen, options, form=form)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
+        if official:
+            return _official(chosen, options, jobs, form)
         return _run(chosen, options, jobs, form, quiet=quiet)
     except KeyboardInterrupt:
         announce("stopped")
@@ -142,8 +144,6 @@ def _run(paths: list[str], options: Options, jobs: int, form: str, *, quiet: boo
     from adapter.validation.reading import documents
     from adapter.validation.run import check, size_of
 
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     out = writer(form, _write, colour=form == "text" and sys.stdout.isatty())
     counts, began = Counts(), time.monotonic()
     verdicts = check(_or_nothing(documents(paths), paths), options, jobs)
@@ -202,5 +202,28 @@ def _summary(counts: Counts, seconds: float) -> None:
     )
 
 
-def _official(paths: list[str], options: Options, *, form: str) -> int:
-    raise UsageError("HL7's validator cannot be run by this version")
+def _official(paths: list[str], options: Options, jobs: int, form: str) -> int:
+    """Both validators, and a list of what they see differently."""
+    from adapter.validation import official
+    from adapter.validation.output import comparison
+    from adapter.validation.reading import documents
+    from adapter.validation.run import check
+
+    if form not in comparison.FORMATS:
+        raise UsageError(f"--official writes {' or '.join(comparison.FORMATS)}, not {form}")
+    if options.terminology != "local":
+        raise UsageError("--official compares with --terminology local only")
+    place = official.folder()
+    official.ensure_installed(place, announce)
+    found = [each for each in _or_nothing(documents(paths), paths) if each.fault is None]
+    write = comparison.write_json if form == "json" else comparison.write_text
+    total = differing = failed = 0
+    for each in official.compare(found, check(found, options, jobs), options, place):
+        total += 1
+        failed += each.ours.failed or bool(each.theirs)
+        if not each.agrees:
+            differing += 1
+            write(each, _write)
+    sys.stdout.flush()
+    announce(f"{total:,} resources: the two agree on {total - differing:,}, not on {differing:,}")
+    return EXIT.findings if failed else EXIT.done

@@ -2,6 +2,7 @@ import com.google.gson.Gson;
 import com.google.gson.GsonBuilder;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
+import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
@@ -41,8 +42,10 @@ import org.hl7.fhir.validation.instance.advisor.BasePolicyAdvisorForFullValidati
 import org.hl7.fhir.validation.service.model.InstanceValidatorParameters;
 
 /**
- * HL7's official validator over NDJSON files, without any network. Every literal reference must
- * resolve within the files given. Prints one JSON line an error and a summary; exit 1 on errors.
+ * HL7's official validator over JSON, NDJSON and XML files, without any network. Every literal
+ * reference must resolve within the files given (unless --ignore-references); a profile that is not
+ * known is an error (unless --unknown-profiles-pass). Prints one JSON line an error and a summary;
+ * exit 1 on errors.
  */
 public class OfficialValidator {
   private static final Map<String, String> CORE =
@@ -63,11 +66,20 @@ public class OfficialValidator {
   private static final Map<String, byte[]> RESOURCES = new HashMap<>(); // "Type/id" -> JSON
   private static final Map<String, Integer> COUNTS = new TreeMap<>(); // severity, message id
   private static final PrintStream OUT = System.out;
+  private static final List<String> PROFILES = new ArrayList<>();
+  private static boolean references = true;
+  private static boolean unknownProfilesPass;
   private static UcumService ucum;
   private static int resources;
   private static int errors;
 
-  private record Line(Path file, int number, byte[] json) {}
+  private record Line(Path file, int number, byte[] content) {
+    FhirFormat format() {
+      return new String(content, StandardCharsets.UTF_8).stripLeading().startsWith("<")
+          ? FhirFormat.XML
+          : FhirFormat.JSON;
+    }
+  }
 
   public static void main(String[] arguments) throws Exception {
     String fhir = "R4";
@@ -78,6 +90,9 @@ public class OfficialValidator {
       switch (arguments[i]) {
         case "--fhir" -> fhir = arguments[++i];
         case "--ig" -> guides.add(arguments[++i]);
+        case "--profile" -> PROFILES.add(arguments[++i]);
+        case "--ignore-references" -> references = false;
+        case "--unknown-profiles-pass" -> unknownProfilesPass = true;
         case "--threads" -> threads = Integer.parseInt(arguments[++i]);
         default -> read(Path.of(arguments[i]), lines);
       }
@@ -97,20 +112,35 @@ public class OfficialValidator {
 
   private static void read(Path path, List<Line> lines) throws IOException {
     try (Stream<Path> found = Files.walk(path)) {
-      for (Path file : found.filter(f -> f.toString().endsWith(".ndjson")).sorted().toList()) {
-        int number = 0;
-        for (String text : Files.readAllLines(file)) {
-          number++;
-          JsonObject resource = JsonParser.parseString(text).getAsJsonObject();
-          byte[] json = text.getBytes(StandardCharsets.UTF_8);
-          if (resource.has("id")) {
-            String type = resource.get("resourceType").getAsString();
-            RESOURCES.put(type + "/" + resource.get("id").getAsString(), json);
+      for (Path file : found.sorted().toList()) {
+        String name = file.toString();
+        if (name.endsWith(".ndjson")) {
+          int number = 0;
+          for (String text : Files.readAllLines(file)) {
+            number++;
+            if (!text.isBlank()) {
+              lines.add(line(file, number, text.getBytes(StandardCharsets.UTF_8)));
+            }
           }
-          lines.add(new Line(file, number, json));
+        } else if (file.equals(path) ? Files.isRegularFile(file) : name.matches(".*[.](json|xml)")) {
+          lines.add(line(file, 1, Files.readAllBytes(file)));
         }
       }
     }
+  }
+
+  private static Line line(Path file, int number, byte[] content) {
+    try {
+      String text = new String(content, StandardCharsets.UTF_8);
+      JsonObject resource = JsonParser.parseString(text).getAsJsonObject();
+      if (resource.has("id")) {
+        String type = resource.get("resourceType").getAsString();
+        RESOURCES.put(type + "/" + resource.get("id").getAsString(), content);
+      }
+    } catch (RuntimeException unreadable) {
+      // XML, or no resource at all: the validator says so
+    }
+    return new Line(file, number, content);
   }
 
   private static ValidationEngine engine(String fhir, List<String> guides) throws Exception {
@@ -128,7 +158,10 @@ public class OfficialValidator {
     engine.getContext().setNoTerminologyServer(true);
     engine.setPolicyAdvisor(
         new BasePolicyAdvisorForFullValidation(
-            ReferenceValidationPolicy.CHECK_EXISTS_AND_TYPE, null));
+            references
+                ? ReferenceValidationPolicy.CHECK_EXISTS_AND_TYPE
+                : ReferenceValidationPolicy.IGNORE,
+            null));
     engine.setFetcher(new GivenFiles(engine));
     for (String guide : guides) {
       engine.getIgLoader().loadIg(engine.getIgs(), engine.getBinaries(), guide, true);
@@ -165,7 +198,7 @@ public class OfficialValidator {
     try {
       InstanceValidator validator =
           engine.getValidator(FhirFormat.JSON, new InstanceValidatorParameters());
-      for (String message : UNKNOWN_PROFILE) {
+      for (String message : unknownProfilesPass ? List.<String>of() : UNKNOWN_PROFILE) {
         validator
             .getValidationControl()
             .put(message, validator.new ValidationControl(true, IssueSeverity.ERROR));
@@ -176,14 +209,21 @@ public class OfficialValidator {
           .put(
               "Type_Specific_Checks_DT_URL_Resolve",
               validator.new ValidationControl(true, IssueSeverity.WARNING));
-      var json = new ByteArrayInputStream(line.json());
-      validator.validate(null, messages, json, FhirFormat.JSON, engine.asSdList(List.of()));
-      units(
-          JsonParser.parseString(new String(line.json(), StandardCharsets.UTF_8)), "", messages);
+      var content = new ByteArrayInputStream(line.content());
+      validator.validate(null, messages, content, line.format(), engine.asSdList(PROFILES));
+      if (line.format() == FhirFormat.JSON) units(line.content(), messages);
     } catch (Throwable error) {
       messages.add(message(IssueSeverity.FATAL, "", "exception: " + error, "EXCEPTION"));
     }
     report(line, messages);
+  }
+
+  private static void units(byte[] content, List<ValidationMessage> messages) {
+    try {
+      units(JsonParser.parseString(new String(content, StandardCharsets.UTF_8)), "", messages);
+    } catch (JsonParseException unreadable) {
+      // the validator has said so
+    }
   }
 
   /** UCUM is left to terminology servers by the engine; the service it carries can check it. */
