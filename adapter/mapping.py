@@ -254,7 +254,7 @@ def _verdict(study: Study, validator: Validator, each: Mapped) -> str | None:
     if not errors:
         study.passed.add(fingerprint)
         return None
-    return f"{errors[0].path}: {errors[0].message}"
+    return f"{errors[0].path}: {errors[0].rule}"
 
 
 def _refuse(each: Mapped, reason: str, ledger: Ledger) -> None:

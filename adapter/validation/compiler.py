@@ -323,9 +323,9 @@ class StructureCompiler:
         is_url = element.definition.get("base", {}).get("path", "").endswith(".url")
         defining = is_url and self.compiler.extensions.is_canonical(element.path.split(".")[0])
         internal = fragment(code, defining and element.path.count(".") == 1)
-        identifier = code == "id" and element.definition.get("base", {}).get("path") in (
-            "Resource.id",
-            "ElementDefinition.id",
+        base = element.definition.get("base", {}).get("path")
+        identifier = code == "id" and (
+            base == "Resource.id" or element.path == "ElementDefinition.id"
         )
         kind = "string" if identifier else code
         own = self._element_check(element, code)

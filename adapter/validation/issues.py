@@ -22,6 +22,13 @@ class Issue:
     file: str | None = None
     line: int | None = None
 
+    @property
+    def rule(self) -> str:
+        """What was broken, in words that quote nothing of the resource."""
+        if self.constraint:
+            return self.message
+        return f"{self.code} ({self.messageId})" if self.messageId else self.code
+
     def below(self, prefix: str) -> Issue:
         """The same issue, its path seen from the element that ``prefix`` leads from."""
         return Issue(

@@ -255,7 +255,9 @@ def many(
             return [wrong, *below(more, step)]
         count = len(values)
         if not count:
-            return [structure_error("an array cannot be empty", "ARRAY_CANNOT_BE_EMPTY", step)]
+            severity = "warning" if primitive else "error"  # HL7's validator lets these pass
+            text = "an array cannot be empty"
+            return [Issue(severity, "structure", step, text, "ARRAY_CANNOT_BE_EMPTY")]
         context.at = where
         issues: Found = None
         siblings = holder.get(sibling_key) if primitive else None
