@@ -24,15 +24,16 @@ class Output:
     def __init__(self, write: Write, *, colour: bool = False):  # noqa: ARG002
         self._write = write
         self._file: str | None = None
-        self._suite: IO[str] = _waiting()
+        self._suite: IO[str] | None = None
         self._tests = self._failures = 0
         write('<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="study-fhir validate">\n')
 
     def add(self, checked: Checked) -> None:
         """A test case."""
-        if checked.file != self._file:
+        if self._suite is None or checked.file != self._file:
             self._end_suite()
             self._file = checked.file
+            self._suite = _waiting()
         self._tests += 1
         self._failures += checked.failed
         self._suite.write(_case(checked))
@@ -43,16 +44,16 @@ class Output:
         self._write("</testsuites>\n")
 
     def _end_suite(self) -> None:
-        if self._file is None:
+        if self._suite is None:
             return
         counts = f'tests="{self._tests}" failures="{self._failures}" errors="0"'
-        self._write(f"<testsuite name={_quoted(self._file)} {counts}>\n")
+        self._write(f"<testsuite name={_quoted(self._file or '')} {counts}>\n")
         self._suite.seek(0)
         while part := self._suite.read(IN_MEMORY):
             self._write(part)
         self._write("</testsuite>\n")
         self._suite.close()
-        self._suite = _waiting()
+        self._suite = None
         self._tests = self._failures = 0
 
 
