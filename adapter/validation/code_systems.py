@@ -34,6 +34,7 @@ class Concept:
     properties: dict[str, list[Any]] = field(default_factory=dict)
     children: list[str] = field(default_factory=list)
     standards_status: str | None = None
+    any_display: bool = False  # made of a grammar: no display is wrong
 
     @property
     def inactive(self) -> bool:
@@ -138,7 +139,19 @@ class Uris(CodeSystem):
 
     def find(self, code: str) -> Concept | None:
         """The URI as a concept without display, when it is absolute."""
-        return Concept(code) if is_absolute(code) else None
+        return Concept(code, any_display=True) if is_absolute(code) else None
+
+
+class NationalIdentifiers(CodeSystem):
+    """HL7 table 0203, in which ``NN`` and a country's code is a national identifier."""
+
+    URL = "http://terminology.hl7.org/CodeSystem/v2-0203"
+
+    def find(self, code: str) -> Concept | None:
+        """The table's concept, or one made of the country's code."""
+        found = super().find(code)
+        national = code.startswith("NN") and len(code) > 3
+        return Concept(code, any_display=True) if found is None and national else found
 
 
 def of_structure(structure: Json) -> CodeSystem:

@@ -78,24 +78,24 @@ class _Parser:
             self._component()
 
     def _component(self) -> None:
-        token = self._peek()
+        part = self._peek()
         self._at += 1
-        if token == "(":
+        if part == "(":
             self._term()
             if self._peek() != ")":
                 raise _UnitError("a parenthesis is not closed")
             self._at += 1
-        elif not token or token in "./)":
-            raise _UnitError(f"a unit is missing before '{token}'" if token else "it is cut short")
-        elif not token.startswith("{") and not NUMBER.fullmatch(token):
-            self._simple(token)
+        elif not part or part in "./)":
+            raise _UnitError(f"a unit is missing before '{part}'" if part else "it is cut short")
+        elif not part.startswith("{") and not NUMBER.fullmatch(part):
+            self._simple(part)
         while self._peek().startswith("{"):
             self._at += 1
 
-    def _simple(self, token: str) -> None:
-        match = SYMBOL.fullmatch(token)
-        if token[-1:] in "*^" or match is None:
-            self._atom(token)
+    def _simple(self, part: str) -> None:
+        match = SYMBOL.fullmatch(part)
+        if part[-1:] in "*^" or match is None:
+            self._atom(part)
         else:
             self._atom(match["atom"])
 

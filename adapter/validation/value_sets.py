@@ -45,7 +45,7 @@ class Trace:
 
     unsupported: bool = False
     fragment: bool = False
-    unknown_systems: set[str] = field(default_factory=set)
+    asked: set[str] = field(default_factory=set)  # systems of includes that were looked into
     inactive: bool = False
     deprecated: str | None = None
 
@@ -225,12 +225,12 @@ class ValueSet:
     def _in_system(
         self, include: Include, url: str, code: str, trace: Trace, trust_lists: bool
     ) -> bool | None:
+        trace.asked.add(url)
         system = self._sources.system(url, include.version)
         if system is None or not system.usable:
             if trust_lists and include.listed and not include.filters:
                 return code in include.codes
             trace.unsupported = True
-            trace.unknown_systems.add(url)
             return None
         concept = system.find(code)
         if self.active_only and (concept is None or concept.inactive):

@@ -1,7 +1,7 @@
 """Makes the tables of codes that the validator carries beside its modules.
 
-``python profiles/codes/build.py REGISTRY UCUM`` reads IANA's Language Subtag Registry (the text file
-of that name, https://www.iana.org/assignments/language-subtag-registry) and ``ucum-essence.xml``
+``python profiles/codes/build.py REGISTRY UCUM`` reads IANA's Language Subtag Registry (a text file,
+https://www.iana.org/assignments/language-subtag-registry) and ``ucum-essence.xml``
 (https://ucum.org/ucum-essence.xml, (c) Regenstrief Institute, https://ucum.org/license). Of both
 only facts are taken: which subtags are registered; the codes of UCUM's prefixes and atoms, and
 which atoms take a prefix. Names, definitions and conversion factors are left out.
@@ -26,7 +26,8 @@ def languages(registry: Path) -> str:
         fields = dict(line.split(": ", 1) for line in record.splitlines() if ": " in line)
         if fields.get("Type") in found and ".." not in fields["Subtag"]:
             found[fields["Type"]].append(fields["Subtag"])
-    head = f"# IANA Language Subtag Registry {date.strip() or 'of core 6.10.4'}, by {Path(__file__).name}"
+    stated = date.strip() or "as in HL7's core 6.10.4"
+    head = f"# IANA Language Subtag Registry, {stated}, by {Path(__file__).name}"
     return "\n".join([head, *(f"{kind} {' '.join(held)}" for kind, held in found.items()), ""])
 
 
