@@ -428,9 +428,9 @@ class _BundleCheck:
                 self.say("warning", name, at + ".resource", message)
             doubtful = doubtful or (first is not None and kind != first)
             first = first or kind
-        message = "the entries of a search set should have search modes"
-        severity = "warning" if doubtful else "information"
-        self.say(severity, "BUNDLE_SEARCH_NO_MODE", "", message)
+        if doubtful:
+            message = "the entries of a search set should have search modes"
+            self.say("warning", "BUNDLE_SEARCH_NO_MODE", "", message)
 
     def _no_resource(self, at: str) -> None:
         message = "an entry of a search set has a resource"

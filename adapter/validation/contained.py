@@ -12,6 +12,9 @@ from adapter.validation.issues import Issue
 
 _LINK = re.compile(r"""\s(?:href|src)\s*=\s*["']#([^"']*)["']""")
 
+# elements of types that do not link, whatever they hold
+_NO_LINKS = frozenset("valueString valueMarkdown valueCode valueId display text title id".split())
+
 
 def check_contained(resource: dict[str, Any], path: str) -> list[Issue]:
     """Issues of the resources that a resource contains: orphans, and ids that repeat.
@@ -29,12 +32,12 @@ def check_contained(resource: dict[str, Any], path: str) -> list[Issue]:
     seen: set[Any] = set()
     for number, one in enumerate(inner):
         given, at = one.get("id"), f"{path}.contained[{number}]"
-        if not isinstance(given, str):
-            continue
-        if given in seen:
-            text = f"two contained resources have the id '{given}'"
-            issues.append(Issue("error", "duplicate", at, text, "RESOURCE_DUPLICATE_CONTAINED_ID"))
-        seen.add(given)
+        if isinstance(given, str):
+            if given in seen:
+                text = f"two contained resources have the id '{given}'"
+                name = "RESOURCE_DUPLICATE_CONTAINED_ID"
+                issues.append(Issue("error", "duplicate", at, text, name))
+            seen.add(given)
         if given not in reached and "" not in links[number]:
             text = f"nothing refers to the contained resource '{given}' (dom-3)"
             issues.append(Issue("error", "invalid", at, text, "CONTAINED_ORPHAN_DOM3"))
@@ -74,7 +77,8 @@ def _collect(element: Any, skip: str, found: set[str]) -> None:
                 continue
             if isinstance(held, str):
                 if held.startswith("#"):
-                    found.add(held[1:])
+                    if name not in _NO_LINKS:
+                        found.add(held[1:])
                 elif name == "div":
                     found.update(_LINK.findall(held))
             else:

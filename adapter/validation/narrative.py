@@ -10,15 +10,16 @@ import base64
 import binascii
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 from xml.parsers import expat
 
 from adapter.validation.issues import Issue
 from adapter.validation.uris import is_absolute_url
+from adapter.validation.xhtml import DOCTYPE, XHTML, NarrativeError, Node, Parsed, parse
 
-XHTML = "http://www.w3.org/1999/xhtml"
+_NARRATIVE = "http://hl7.org/fhir/StructureDefinition/Narrative"
+_TRIMMED = "".join(chr(n) for n in range(33))  # a no-break space is content
 _TEXT_BLOCKS = frozenset("p h1 h2 h3 h4 h5 h6 pre address".split())
 _INLINE = frozenset(
     "a b em i strong small big sub sup code tt dfn q var abbr acronym cite bdo kbd samp".split()
@@ -99,33 +100,6 @@ _MIME = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(?:\s*;.*)?")
 _KNOWN_SCHEMES = ("http", "https", "tel", "mailto", "data")
 
 
-class NarrativeError(ValueError):
-    """The XHTML cannot be read."""
-
-
-@dataclass(slots=True)
-class Node:
-    """An element of a narrative, with strings for text among its children."""
-
-    name: str
-    attributes: dict[str, str]
-    children: list[Node | str] = field(default_factory=list)
-
-    def elements(self) -> Iterator[Node]:
-        """The children that are elements."""
-        return (one for one in self.children if isinstance(one, Node))
-
-    def walk(self) -> Iterator[Node]:
-        """All elements below, in document order."""
-        for one in self.elements():
-            yield one
-            yield from one.walk()
-
-    def text(self) -> str:
-        """The text of the element and of those in it."""
-        return "".join(one if isinstance(one, str) else one.text() for one in self.children)
-
-
 class _HarmfulError(Exception):
     """There is something in the XHTML that needs a closer look."""
 
@@ -134,8 +108,10 @@ def _is_harmless(div: str) -> bool:
     """Whether a narrative has only what no rule can object to, found in one quick pass."""
     parser = expat.ParserCreate()
     stack = [""]
+    content = False
 
     def start(name: str, attributes: dict[str, str]) -> None:
+        nonlocal content
         if (stack[-1], name) not in _HARMLESS:
             raise _HarmfulError
         if attributes:
@@ -143,63 +119,36 @@ def _is_harmless(div: str) -> bool:
             for one, held in attributes.items():
                 if one not in allowed and not (one == "xmlns" and held == XHTML):
                     raise _HarmfulError
-        elif len(stack) == 1:
-            raise _HarmfulError  # no namespace
+        if len(stack) == 1 and "xmlns" not in attributes:
+            raise _HarmfulError
+        content = content or name == "img"
         stack.append(name)
 
     def end(_name: str) -> None:
         stack.pop()
 
     def characters(data: str) -> None:
-        if stack[-1] in _EMPTY or (stack[-1] in _CHILDREN and not data.isspace()):
+        nonlocal content
+        if not data.isspace():
+            content = True
+            if stack[-1] in _CHILDREN:
+                raise _HarmfulError
+        if stack[-1] in _EMPTY:
             raise _HarmfulError
 
     parser.StartElementHandler = start
     parser.EndElementHandler = end
     parser.CharacterDataHandler = characters
-    parser.StartDoctypeDeclHandler = _refuse
+    parser.StartDoctypeDeclHandler = parser.StartCdataSectionHandler = _refuse
     try:
         parser.Parse(div, True)
     except (_HarmfulError, expat.ExpatError, ValueError):
         return False
-    return True
+    return content
 
 
 def _refuse(*_: Any) -> None:
     raise _HarmfulError
-
-
-def parse(div: str) -> Node:
-    """The tree of a narrative; raises NarrativeError when it is not well formed."""
-    parser = expat.ParserCreate()
-    root = Node("", {})
-    stack = [root]
-
-    def start(name: str, attributes: dict[str, str]) -> None:
-        node = Node(name, attributes)
-        stack[-1].children.append(node)
-        stack.append(node)
-
-    def end(_name: str) -> None:
-        stack.pop()
-
-    def characters(data: str) -> None:
-        stack[-1].children.append(data)
-
-    parser.buffer_text = True
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
-    parser.CharacterDataHandler = characters
-    parser.StartDoctypeDeclHandler = _refuse
-    try:
-        parser.Parse(div, True)
-    except expat.ExpatError as error:
-        raise NarrativeError(str(error)) from None
-    except _HarmfulError:
-        raise NarrativeError("a DOCTYPE is not allowed") from None
-    except ValueError as error:  # a lone surrogate
-        raise NarrativeError(str(error)) from None
-    return next(root.elements())
 
 
 def html_ok(div: object) -> bool:
@@ -209,9 +158,12 @@ def html_ok(div: object) -> bool:
     if _is_harmless(div):
         return True
     try:
-        root = parse(div)
+        return _names_ok(parse(div).root)
     except NarrativeError:
         return False
+
+
+def _names_ok(root: Node) -> bool:
     return all(
         node.name in _ELEMENTS
         and all(
@@ -222,18 +174,32 @@ def html_ok(div: object) -> bool:
     )
 
 
+def has_content(node: Node) -> bool:
+    """Whether there is an image, or text that is more than plain white space."""
+    return any(
+        bool(one.strip(_TRIMMED)) if isinstance(one, str) else one.name == "img" or has_content(one)
+        for one in node.children
+    )
+
+
 def check_narrative(
     div: str, path: str, _release: str, targets: Callable[[str], int] | None = None
 ) -> list[Issue]:
-    """Issues of a narrative's ``div``; ``targets`` counts the elements that have an id."""
+    """Issues of a narrative's ``div``, its invariants txt-1 and txt-2 included.
+
+    ``targets`` counts the elements with an id that a link such as ``#a`` may lead to.
+    """
     if _is_harmless(div):
         return []
     try:
-        root = parse(div)
+        parsed = parse(div)
     except NarrativeError as error:
         text = f"the XHTML cannot be read: {error}"
         return [Issue("error", "invalid", path, text, "Error_parsing_XHTML_")]
+    root = parsed.root
     check = _Check(path)
+    check.form(parsed)
+    check.invariants(root)
     check.namespace(root)
     check.names(root, False)
     check.urls(root)
@@ -244,6 +210,48 @@ def check_narrative(
     return check.issues
 
 
+def check_language(resource: dict[str, Any], path: str) -> list[Issue]:
+    """Warnings about a narrative that does not tell the resource's language as the resource does.
+
+    https://hl7.org/fhir/R4/narrative.html#lang
+    """
+    language, narrative = resource.get("language"), resource.get("text")
+    div = narrative.get("div") if isinstance(narrative, dict) else None
+    if not isinstance(language, str) or not isinstance(div, str):
+        return []
+    try:
+        root = parse(div).root
+    except NarrativeError:
+        return []
+    plain, xml = root.attributes.get("lang"), root.attributes.get("xml:lang")
+    if plain is None and xml is None and (section := _first_section(root)) is not None:
+        plain, xml = section.attributes.get("lang"), section.attributes.get("xml:lang")
+    prefix = "Language_XHTML_Lang_"
+    if plain is None and xml is None:
+        found = [(prefix + "Missing1", "the narrative has neither lang nor xml:lang")]
+    else:
+        found = []
+        if plain is None:
+            found.append((prefix + "Missing2", "the narrative has no lang"))
+        elif plain != language:
+            found.append((prefix + "Different1", f"lang is {plain}, the resource is {language}"))
+        if xml is None:
+            found.append((prefix + "Missing3", "the narrative has no xml:lang"))
+        elif xml not in (language, plain):
+            found.append((prefix + "Different2", f"xml:lang is {xml}, the resource is {language}"))
+    return [Issue("warning", "business-rule", path, text, name) for name, text in found]
+
+
+def _first_section(root: Node) -> Node | None:
+    """The first section in a language, when there is nothing beside such sections."""
+    sections = [one for one in root.elements() if "xml:lang" in one.attributes]
+    others = any(
+        one.strip(_TRIMMED) if isinstance(one, str) else one not in sections and has_content(one)
+        for one in root.children
+    )
+    return sections[0] if sections and not others else None
+
+
 class _Check:
     def __init__(self, path: str):
         self.path = path
@@ -251,6 +259,25 @@ class _Check:
 
     def say(self, name: str, text: str, severity: str = "error", code: str = "invalid") -> None:
         self.issues.append(Issue(severity, code, self.path, text, name))
+
+    def form(self, parsed: Parsed) -> None:
+        for name in parsed.entities:
+            text = f"the entity &{name}; is not one of XML's"
+            self.say("XHTML_XHTML_Entity_Illegal", text)
+        if parsed.ill_formed and not parsed.entities:
+            text = f"the XHTML is not well-formed XML: {parsed.ill_formed}"
+            self.issues.append(Issue("warning", "invalid", self.path, text))
+
+    def invariants(self, root: Node) -> None:
+        if not _names_ok(root):
+            self._failed("txt-1", "the narrative has elements and attributes that format text only")
+        if not has_content(root):
+            self._failed("txt-2", "the narrative has some content that is not white space")
+
+    def _failed(self, key: str, human: str) -> None:
+        text = f"Constraint failed: {key}: '{human}'"
+        name = f"{_NARRATIVE}#{key}"
+        self.issues.append(Issue("error", "invariant", self.path, text, name, constraint=key))
 
     def namespace(self, root: Node) -> None:
         given = root.attributes.get("xmlns")
@@ -266,7 +293,9 @@ class _Check:
     def names(self, parent: Node, in_paragraph: bool) -> None:
         for node in parent.elements():
             name = node.name
-            if name not in _ELEMENTS:
+            if name == DOCTYPE:
+                self.say("XHTML_XHTML_DOCTYPE_ILLEGAL", "a document type is not allowed")
+            elif name not in _ELEMENTS:
                 self.say("XHTML_XHTML_Element_Illegal", f"the element '{name}' is not allowed")
             for one in node.attributes:
                 self._attribute(name, one)
@@ -316,7 +345,7 @@ class _Check:
         wrong = []
         for one in node.children:
             if isinstance(one, str):
-                wrong += ["text"] if one.strip() else []
+                wrong += ["text"] if one.strip(_TRIMMED) else []
             elif one.name not in _CHILDREN[node.name]:
                 wrong.append(one.name)
         if wrong:
@@ -328,7 +357,7 @@ class _Check:
         for one in root.children:
             if isinstance(one, Node) and one.name == "div" and "xml:lang" in one.attributes:
                 sections.append(one.attributes["xml:lang"])
-            elif isinstance(one, Node) or one.strip():
+            elif has_content(one) if isinstance(one, Node) else one.strip(_TRIMMED):
                 others = True
         if sections and others:
             text = f"there is content beside the sections in {', '.join(sections)}"

@@ -254,7 +254,7 @@ def check_reference(
     reference stands in one of them, where ``#`` alone means the owner.
     """
     reference = value.get("reference")
-    if not isinstance(reference, str) or not reference.strip():
+    if not isinstance(reference, str) or not reference:
         return _check_display(value, path)
     if reference == _BCP_47:
         return []

@@ -13,7 +13,7 @@ from adapter.validation.issues import Issue
 # a scheme in lower case, and something without a space behind it
 _ABSOLUTE = re.compile(r"(?:[a-z][a-z0-9_\[\]]*|file:):[^ ]+", re.DOTALL)
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_FULL_URI = re.compile(r"(?:[A-Za-z][A-Za-z0-9_\[\]]*):.+", re.DOTALL)
+_FULL_URI = re.compile(r"(?!file:[^/:]*$)[A-Za-z][A-Za-z0-9_\[\]]*:.*", re.DOTALL)
 _OID = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]*))+")
 _SYSTEM_SCHEMES = ("http:", "https:", "urn:", "ldap:")
 RFC_3986 = "urn:ietf:rfc:3986"
@@ -110,3 +110,20 @@ def check_identifier(value: dict[str, Any], path: str) -> list[Issue]:
             return [Issue("warning", "code-invalid", path, text, prefix + "WRONG_2")]
         return [Issue("error", "code-invalid", path, text, prefix + "WRONG_1")]
     return []
+
+
+def check_labels(resource: dict[str, Any], path: str) -> list[Issue]:
+    """Issues of ``meta.security``: a label that is given twice."""
+    meta = resource.get("meta")
+    labels = meta.get("security") if isinstance(meta, dict) else None
+    issues, seen = [], set()
+    for number, label in enumerate(labels if isinstance(labels, list) else ()):
+        if not isinstance(label, dict):
+            continue
+        key = f"{label.get('system')}#{label.get('code')}"
+        if key in seen:
+            at = f"{path}.meta.security[{number}]"
+            text = f"the security label {key} is given twice"
+            issues.append(Issue("error", "business-rule", at, text, "Meta_RES_Security_Duplicate"))
+        seen.add(key)
+    return issues
