@@ -20,7 +20,8 @@ MAX_EXPONENT = 9_999  # beyond it, arithmetic on the number would take for ever
 DOUBLE_DIGITS = 15  # that a double keeps
 MAX_DIGITS = 4_000  # Python refuses longer integers, for the time that reading them takes
 
-STRING = r'"[^"\\]*(?:\\.[^"\\]*)*"'
+# possessive: what a string holds is never looked at twice, nor remembered
+STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _STRING = re.compile(STRING, re.DOTALL)
 _SPACE = re.compile(r"(?:[ \t\r\n]+|//[^\r\n]*)*")
 _NUMBER = re.compile(r"-?[0-9][0-9.eE+-]*")

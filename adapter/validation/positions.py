@@ -22,7 +22,7 @@ _INDEX = re.compile(r"\[(\d+)\]")
 _SPACE = re.compile(r"[ \t\r\n]*")
 _STRING = re.compile(STRING, re.DOTALL)
 _SCALAR = re.compile(r"[^\s,\]}]*")
-_TO_BRACKET = re.compile(rf'[^"{{}}\[\]]*(?:{STRING}[^"{{}}\[\]]*)*', re.DOTALL)
+_TO_BRACKET = re.compile(rf'[^"{{}}\[\]]*+(?:{STRING}[^"{{}}\[\]]*+)*+', re.DOTALL)
 
 Step = str | int
 CHOICE = "[x]"  # ends a step that any of a choice's names satisfies
@@ -140,6 +140,7 @@ class _Scanner:
         return self._jump(at)
 
     def _object(self, at: int, node: _Node) -> int:
+        seen: set[str] = set()
         at = _skip(self._text, at + 1)
         while (char := self._text[at : at + 1]) != "}":
             if char == ",":
@@ -150,8 +151,14 @@ class _Scanner:
                 raise _EndError
             colon = _skip(self._text, name.end())
             at = _skip(self._text, colon + 1)
-            below = _wanted(node.below, name.group()[1:-1])
+            key = name.group()[1:-1]
+            below = _wanted(node.below, key)
+            # what stands beside a value must not hide the value's own line
+            own = below.paths if below and key.startswith("_") and key[1:] in seen else []
+            kept = {path: self._offsets[path] for path in own}
             at = _skip(self._text, self.value(at, below))
+            self._offsets.update(kept)
+            seen.add(key)
         return at + 1
 
     def _array(self, at: int, node: _Node) -> int:

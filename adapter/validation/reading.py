@@ -226,8 +226,12 @@ def _formed(
 
 def _whole(data: bytes, name: str, form: str, *, found: bool = False) -> Document:
     if len(data) > MAX_BYTES:
-        return Document(name, 1, b"", fault=f"a resource of more than {MAX_BYTES:,} bytes")
+        return _too_large(name, 1)
     return Document(name, 1, data, form, found)
+
+
+def _too_large(name: str, line: int) -> Document:
+    return Document(name, line, b"", fault=f"a resource of more than {MAX_BYTES:,} bytes")
 
 
 def _lines(
@@ -240,8 +244,7 @@ def _lines(
     while data := stream.readline(MAX_BYTES + 1):
         line += 1
         if len(data) > MAX_BYTES:
-            fault = f"a resource of more than {MAX_BYTES:,} bytes"
-            yield Document(name, line, b"", fault=fault)
+            yield _too_large(name, line)
             while data and not data.endswith(b"\n"):
                 data = stream.readline(MAX_BYTES)
         elif data.strip():

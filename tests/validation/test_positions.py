@@ -21,6 +21,7 @@ BUNDLE = """\
         "valueQuantity": {
           "value": 1
         },
+        "status": "final",
         "_status" : {
           "extension" : [
             {"url": "a"},
@@ -51,10 +52,11 @@ BUNDLE = """\
         ("Bundle.entry[0].resource/*Observation/o*/.value.ofType(Quantity).value", 11),
         ("Bundle.entry[0].resource.valueQuantity", 10),
         ("Bundle.entry[0].resource.value[x].value", 11),
-        ("Bundle.entry[0].resource.status.extension[1].value.ofType(string)", 17),
-        ("Bundle.entry[0].resource.note[1].text", 21),
-        ("Bundle.entry[1].resource/*Patient/null*/", 25),
-        ("Bundle.entry[1].resource/*Patient/null*/.name", 25),  # missing: its parent's line
+        ("Bundle.entry[0].resource.status", 13),
+        ("Bundle.entry[0].resource.status.extension[1].value.ofType(string)", 18),
+        ("Bundle.entry[0].resource.note[1].text", 22),
+        ("Bundle.entry[1].resource/*Patient/null*/", 26),
+        ("Bundle.entry[1].resource/*Patient/null*/.name", 26),  # missing: its parent's line
         ("Bundle.entry[7]", 3),
         ("$", 1),
     ],
@@ -69,7 +71,7 @@ def test_many_lines_in_one_pass() -> None:
     assert lines_of(BUNDLE, paths) == {
         "Bundle": 1,
         "Bundle.entry[0].fullUrl": 5,
-        "Bundle.entry[1]": 24,
+        "Bundle.entry[1]": 25,
     }
 
 
