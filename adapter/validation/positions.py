@@ -154,7 +154,8 @@ class _Scanner:
             key = name.group()[1:-1]
             below = _wanted(node.below, key)
             # what stands beside a value must not hide the value's own line
-            own = below.paths if below and key.startswith("_") and key[1:] in seen else []
+            twin = key.startswith("_") and key[1:] in seen and key not in node.below
+            own = below.paths if below and twin else []
             kept = {path: self._offsets[path] for path in own}
             at = _skip(self._text, self.value(at, below))
             self._offsets.update(kept)
