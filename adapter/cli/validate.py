@@ -6,7 +6,8 @@ import io
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -144,11 +145,11 @@ def _run(paths: list[str], options: Options, jobs: int, form: str, *, quiet: boo
     from adapter.validation.reading import documents
     from adapter.validation.run import check, size_of
 
-    out = writer(form, _write, colour=form == "text" and sys.stdout.isatty())
+    out = writer(form, _write_to_stdout(), colour=form == "text" and sys.stdout.isatty())
     counts, began = Counts(), time.monotonic()
     verdicts = check(_or_nothing(documents(paths), paths), options, jobs)
-    with progress_bars() as show:
-        for checked in _shown(verdicts, counts, None if quiet else show, size_of(paths)):
+    with nullcontext() if quiet else progress_bars() as show:
+        for checked in _shown(verdicts, counts, show, size_of(paths)):
             out.add(_errors_only(checked) if quiet else checked)
     out.close()
     sys.stdout.flush()
@@ -157,8 +158,11 @@ def _run(paths: list[str], options: Options, jobs: int, form: str, *, quiet: boo
     return EXIT.findings if counts.failed else EXIT.done
 
 
-def _write(text: str) -> None:
-    sys.stdout.write(text)  # looked up each time: the progress bar stands in its way
+def _write_to_stdout() -> Callable[[str], object]:
+    """Writes above the progress bar on a terminal, and past it into a file or a pipe."""
+    if sys.stdout.isatty():
+        return lambda text: sys.stdout.write(text)  # the bar puts itself in its place
+    return sys.stdout.write
 
 
 def _or_nothing(found: Iterator[Document], paths: Iterable[str]) -> Iterator[Document]:
@@ -217,13 +221,14 @@ def _official(paths: list[str], options: Options, jobs: int, form: str) -> int:
     official.ensure_installed(place, announce)
     found = [each for each in _or_nothing(documents(paths), paths) if each.fault is None]
     write = comparison.write_json if form == "json" else comparison.write_text
+    out = _write_to_stdout()
     total = differing = failed = 0
     for each in official.compare(found, check(found, options, jobs), options, place):
         total += 1
         failed += each.ours.failed or bool(each.theirs)
         if not each.agrees:
             differing += 1
-            write(each, _write)
+            write(each, out)
     sys.stdout.flush()
     announce(f"{total:,} resources: the two agree on {total - differing:,}, not on {differing:,}")
     return EXIT.findings if failed else EXIT.done
