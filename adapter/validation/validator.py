@@ -11,8 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from adapter.errors import UsageError
 from adapter.validation import packages as fhir_packages
 from adapter.validation.bundles import check_bundle
@@ -23,12 +21,14 @@ from adapter.validation.definitions import CORE, Definitions
 from adapter.validation.fhirpath import Environment
 from adapter.validation.imposed import imposed_profiles
 from adapter.validation.issues import Issue
+from adapter.validation.reading import parse_json
 from adapter.validation.references import RunIndex, Scope
 from adapter.validation.terminology import Terminology
 
 Resource = dict[str, Any]
 ERRORS = frozenset({"error", "fatal"})
 RESOURCE_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+RESERVED = re.compile(r"(?:^|\.)(?:example(?:\.(?:com|net|org))?|test|invalid|localhost)$")
 CONTAINERS = {"contained": "contained", "resource": "entry", "outcome": "outcome"}
 
 
@@ -71,12 +71,12 @@ class Validator:
 
         Raises UsageError for a profile in ``profiles`` that no definition is known for.
         """
+        faults: list[Issue] = []
         if isinstance(resource, bytes | str):
-            try:
-                resource = orjson.loads(resource)
-            except orjson.JSONDecodeError as error:
-                text = f"not JSON: line {error.lineno}, column {error.colno}"
-                return [Issue("fatal", "structure", "", text)]
+            parsed, faults = parse_json(resource)
+            if parsed is None:
+                return faults
+            resource = parsed
         if not isinstance(resource, dict):
             return [Issue("fatal", "structure", "", "a resource is a JSON object")]
         for url in profiles:
@@ -84,13 +84,13 @@ class Validator:
                 raise UsageError(f"the profile {url} is unknown: give its package")
         kind = resource.get("resourceType")
         if not isinstance(kind, str) or kind not in self.definitions.resource_types:
-            return [_unknown_type(kind)]
+            return [*faults, _unknown_type(kind)]
         try:
             found = self._check(resource, self._context(resource), list(profiles))
         except RecursionError:
             text = "the resource is nested too deeply to be checked"
             return [Issue("fatal", "too-long", kind, text, resourceType=kind)]
-        return _distinct(found, kind, resource.get("id")) if found else []
+        return faults + _distinct(found, kind, resource.get("id")) if found else faults
 
     def is_valid(self, resource: Resource | bytes | str) -> bool:
         """True when there is no issue of severity error or fatal."""
@@ -190,7 +190,8 @@ class Validator:
             if structure is None:
                 text = f"the profile '{url}' has not been checked because it could not be found"
                 name = "VALIDATION_VAL_PROFILE_UNKNOWN_NOT_POLICY"
-                issues.append(Issue("error", "not-found", path, text, name))
+                severity = "error" if _nowhere(url) else "warning"
+                issues.append(Issue(severity, "not-found", path, text, name))
             elif structure["type"] != kind and structure["type"] not in (
                 "Resource",
                 "DomainResource",
@@ -222,6 +223,17 @@ class Validator:
         if len(given) > 64:
             name = "Resource_RES_ID_Malformed_Length"
         return [Issue("error", "invalid", ".id", "the resource's id is not valid", name)]
+
+
+def _nowhere(url: str) -> bool:
+    """Whether no package can ever define the canonical.
+
+    It is relative, or HL7's own and unknown, or of a host that is reserved (RFC 2606).
+    """
+    host = re.match(r"(?:https?://([^/:]+)|urn:)", url)
+    if host is None or url.startswith(CORE):
+        return True
+    return host[1] is not None and RESERVED.search(host[1]) is not None
 
 
 def _language(resource: Resource) -> str | None:
