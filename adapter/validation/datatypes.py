@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from adapter.validation.attachments import check_attachment
@@ -162,9 +163,10 @@ def _attachment(value: Any, _sibling: Any, _context: Context) -> Found:
 def narrative(release: str) -> Check:
     """The check of ``Narrative.div``."""
 
-    def check(value: Any, _sibling: Any, _context: Context) -> Found:
+    def check(value: Any, _sibling: Any, context: Context) -> Found:
         if type(value) is str:
-            return check_narrative(value, "", release)
+            targets = partial(context.scope.targets, context.root)
+            return check_narrative(value, "", release, targets)
         text = "the primitive value must be a string"
         name = "Error_parsing_JSON_the_primitive_value_must_be_a_string"
         return [Issue("error", "invalid", "", text, name)]

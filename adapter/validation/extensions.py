@@ -65,7 +65,7 @@ class Extensions:
                 ]
             known = self._definition(url)
             if known is None:
-                return self._unknown(value, url, context)
+                return self._unknown(value, url, modifier, context)
             at = context.at
             return known.check(value, modifier, static, at, primitive, context)
 
@@ -121,11 +121,11 @@ class Extensions:
         wrong = Issue("error", "invalid", "", text, "Extension_EXT_SubExtension_Invalid")
         return [wrong, *(self._content(value, context) or ())]
 
-    def _unknown(self, value: Resource, url: str, context: Context) -> Found:
+    def _unknown(self, value: Resource, url: str, modifier: bool, context: Context) -> Found:
         found = self._content(value, context) or []
         if match := CROSS_VERSION.match(url):
-            problem = _cross_version_problem(match)
-            return [*problem, *found]
+            wrong = [_misplaced(url, modifier)] if modifier else []
+            return [*wrong, *_cross_version_problem(match), *found]
         if url.startswith(TOOLS) or "nema.org" in url or "example.org" in url or "acme.com" in url:
             return found
         text = f"the extension {url} could not be found so is not allowed here"
@@ -171,10 +171,7 @@ class Definition:
         """The issues of an extension of this definition at one of ``places``."""
         issues = []
         if modifier != self.modifier:
-            name = "Extension_EXT_Modifier_Y" if modifier else "Extension_EXT_Modifier_N"
-            word = "a modifierExtension" if modifier else "an extension"
-            text = f"the extension {self.url} must not be used as {word}"
-            issues.append(Issue("error", "structure", "", text, name))
+            issues.append(_misplaced(self.url, modifier))
         if not self._allowed(places, at, primitive):
             kind = "M" if modifier else "P"
             text = f"the extension {self.url} is not allowed to be used at this point ({at})"
@@ -208,6 +205,13 @@ class Definition:
             text = "the extension is a simple one, so it must hold a value"
             return [Issue("error", "structure", "", text, "Extension_EXT_Simple_ABSENT")]
         return []
+
+
+def _misplaced(url: str, modifier: bool) -> Issue:
+    name = "Extension_EXT_Modifier_Y" if modifier else "Extension_EXT_Modifier_N"
+    word = "a modifierExtension" if modifier else "an extension"
+    text = f"the extension {url} must not be used as {word}"
+    return Issue("error", "structure", "", text, name)
 
 
 def _types(value: Element | None) -> frozenset[str]:

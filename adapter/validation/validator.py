@@ -211,7 +211,11 @@ class Validator:
         return [_not_allowed(one, url) for one in found or ()]
 
     def _identity(self, resource: Resource, context: Context) -> list[Issue]:
-        given = resource.get("id")
+        given, sibling = resource.get("id"), resource.get("_id")
+        if isinstance(sibling, dict) and "extension" in sibling:
+            text = "a resource's id may not have extensions"
+            name = "FHIR_RESOURCE_ID_CANT_BE_EXTENDED"
+            return [Issue("error", "business-rule", ".id", text, name)]
         if context.container == "contained" and "id" not in resource:
             text = "a contained resource must have an id"
             return [Issue("error", "invalid", "", text, "Resource_RES_ID_Missing")]
