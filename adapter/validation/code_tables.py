@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,6 +21,7 @@ from adapter.validation.value_sets import ValueSet
 
 Json = dict[str, Any]
 
+NUMBERED = re.compile(r"(\d+\.\d+)\.\d+")  # major and minor, then the patch
 # systems that only a server can know: HL7's validator trusts no local content of theirs
 SERVER_SIDE = frozenset(
     """http://hl7.org/fhir/sid/cvx http://loinc.org http://snomed.info/sct
@@ -133,5 +135,13 @@ class CodeTables:
 
 
 def serves(wanted: str, held: str | None) -> bool:
-    """Whether a version is the one wanted: exactly, or the one wanted names its first parts."""
-    return held is None or wanted == held or held.startswith(wanted + ".")
+    """Whether a version may stand for the one wanted: the same but for a patch or for detail."""
+    if held is None or more_detailed(wanted, held):
+        return True
+    match, other = NUMBERED.fullmatch(wanted), NUMBERED.fullmatch(held)
+    return match is not None and other is not None and match[1] == other[1]
+
+
+def more_detailed(wanted: str, held: str) -> bool:
+    """Whether ``held`` is the version wanted, or one that says more."""
+    return wanted == held or held.startswith(wanted + ".")

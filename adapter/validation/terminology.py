@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from adapter.errors import UsageError
 from adapter.validation import check_digits, ucum
@@ -47,12 +47,32 @@ KNOWN_SID = frozenset(
     """ndc icpc-2 icpc-1 icpc-1-nl icd-9 icd-10 cvx srt icd-10-vn icd-10-cm icd-10-am icd-9-cm
     icf-nl ca-hc-npn ca-hc-din dsm5 ex-icd-10-procedures""".split()
 )
-# what failed against a maximum value set, and what needs a server for it
-OF_CODE = ("NoValid_11", "NoValid_9")
-OF_CODING = ("NoValid_10", "NoValid_9")
-OF_CONCEPT = ("NoValid_8", "NoValid_7")
+DOUBTS = frozenset(
+    ["UNKNOWN_CODESYSTEM", "UNKNOWN_CODESYSTEM_VERSION", "UNKNOWN_CODESYSTEM_VERSION_NONE"]
+)
 NO_SERVER = "Terminology_TX_Binding_NoServer"
 EXAMPLES = ("http://example.org", "https://example.org")
+
+
+class Names(NamedTuple):
+    """HL7's names of what can be wrong with a bound code, coding or concept."""
+
+    required: str
+    extensible: str
+    preferred: str
+    maximum: str = ""
+    maximum_unchecked: str = ""
+
+    @classmethod
+    def of(cls, *numbers: str) -> Names:
+        """The names of the messages that bear these numbers."""
+        return cls(*(f"Terminology_TX_{number}" for number in numbers))
+
+
+OF_CODE = Names.of("NoValid_16", "NoValid_17", "NoValid_18", "NoValid_11", "NoValid_9")
+OF_CODING = Names.of("NoValid_12", "NoValid_13", "NoValid_14", "NoValid_10", "NoValid_9")
+OF_CONCEPT = Names.of("NoValid_1_CC", "NoValid_2_CC", "NoValid_3_CC", "NoValid_8", "NoValid_7")
+UNCONFIRMED = Names.of("Confirm_4a", "Confirm_5", "Confirm_6")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +121,10 @@ class Terminology:
     def forget(self) -> None:
         """Forgets all answers: to be called after definitions were added."""
         self.tables.forget()
+        self.forget_answers()
+
+    def forget_answers(self) -> None:
+        """Forgets what was answered, and keeps the definitions."""
         self._members.clear()
         self._answers.clear()
 
@@ -158,7 +182,7 @@ class Terminology:
         if found is None:
             binding = self._binding(value_set_url, strength, maximum, derived)
             found = self._keep(key, self._code(code, binding, language))
-        return _placed(found, path)
+        return self._placed(found, path)
 
     def check_coding(
         self,
@@ -180,7 +204,7 @@ class Terminology:
         if found is None:
             binding = self._binding(value_set_url, strength, maximum, derived)
             found = self._keep(key, self._coding(parts, binding, language))
-        return _placed(found, path)
+        return self._placed(found, path)
 
     def check_quantity(
         self,
@@ -205,8 +229,10 @@ class Terminology:
         if found is None:
             binding = self._binding(value_set_url, strength, maximum, derived)
             parts = (system, version, code, None)
-            found = self._keep(key, self._coded(parts, binding, language) + _unit(system, code))
-        return _placed(found, path)
+            found = self._keep(
+                key, self._coded(parts, binding, language) + _grammar(system, code, ".code")
+            )
+        return self._placed(found, path)
 
     def check_concept(
         self,
@@ -233,7 +259,12 @@ class Terminology:
         if found is None:
             binding = self._binding(value_set_url, strength, maximum, derived)
             found = self._keep(key, self._concept(codings, binding, language))
-        return _placed(found, path)
+        return self._placed(found, path)
+
+    def _placed(self, found: list[Issue], path: str) -> list[Issue]:
+        if not found or not path:
+            return found
+        return [one.below(path) for one in found]
 
     def _keep(self, key: Any, found: list[Issue]) -> list[Issue]:
         if len(self._answers) >= CACHED:
@@ -271,21 +302,15 @@ class Terminology:
         if verdict.ok:
             name = "TERMINOLOGY_TX_HINT" if verdict.severity == "information" else None
             return issues + _remarks(verdict, name or "TERMINOLOGY_TX_WARNING")
-        if verdict.trouble == "no-service":
-            return issues + self.unchecked_code(code, binding)
-        if verdict.trouble == "unsupported":
-            return [*issues, _issue("warning", verdict.message or "", None)]
+        if verdict.trouble in ("no-service", "unsupported"):
+            local = [*issues, *_not_compared(verdict, f"'{code}'", binding)]
+            return self.undecided(((0, bare),), binding, OF_CODE, local)
         if strength == "extensible" and binding.maximum:
-            return issues + self._maximum(((0, bare),), binding, language, *OF_CODE)
+            return issues + self._maximum(((0, bare),), binding, language, OF_CODE)
         if code.startswith("http://hl7.org/fhirpath/System."):
             return issues  # the types of FHIRPath, which FHIR's list of types leaves out
         text = f"'{code}' is not in the value set {binding.named}{_because(verdict)}"
-        return issues + _bound(binding, text, "NoValid_16", "NoValid_17", "NoValid_18")
-
-    def unchecked_code(self, code: str, binding: Binding) -> list[Issue]:
-        """What is said of a bare code that only a server can check."""
-        text = f"'{code}' was not compared with {binding.value_set.canonical}: that needs a server"
-        return [_issue("information", text, "Terminology_TX_NoValid_15")]
+        return issues + bound(binding, text, OF_CODE)
 
     # -- a coding --------------------------------------------------------------------------------
 
@@ -298,7 +323,7 @@ class Terminology:
         if system is None:
             text = "a code without a system has no meaning: give the system"
             return [_issue("warning", text, "TERMINOLOGY_TX_SYSTEM_NO_CODE")]
-        return self._coded(parts, binding, language) + _digits(system, code, ".code")
+        return self._coded(parts, binding, language) + _grammar(system, code, ".code")
 
     def _coded(
         self, parts: Parts, binding: Binding | str | None, language: str | None
@@ -315,19 +340,20 @@ class Terminology:
         issues = _said(verdict, strength, keep_inference=strength != "extensible")
         if verdict.ok:
             return issues + _remarks(verdict, None)
+        codings = ((0, parts),)
         if verdict.trouble == "no-service":
-            return issues + self.unchecked(
-                ((0, parts),), binding, "Terminology_TX_Binding_NoServer"
-            )
+            local = issues + _unchecked(codings, binding, NO_SERVER)
+            return self.undecided(codings, binding, OF_CODING, local)
         if verdict.trouble == "unsupported" and strength == "required":
-            return issues + self._unsupported(parts, verdict)
+            local = issues + self._unsupported(parts, verdict)
+            return self.undecided(codings, binding, OF_CODING, local)
         if strength == "extensible" and binding.maximum:
-            return issues + self._maximum(((0, parts),), binding, language, *OF_CODING)
-        named = f"{parts[0]}#{parts[2]}"
-        text = f"{named} is not in the value set {binding.named}{_because(verdict)}"
-        if verdict.trouble is not None:
-            return issues + _bound(binding, text, "Confirm_4a", "Confirm_5", "Confirm_6")
-        return issues + _bound(binding, text, "NoValid_12", "NoValid_13", "NoValid_14")
+            return issues + self._maximum(codings, binding, language, OF_CODING)
+        text = f"{_named(codings)} is not in the value set {binding.named}{_because(verdict)}"
+        if verdict.trouble is None:
+            return issues + bound(binding, text, OF_CODING)
+        local = issues + bound(binding, text, UNCONFIRMED)
+        return self.undecided(codings, binding, OF_CODING, local)
 
     def _unsupported(self, parts: Parts, verdict: Verdict) -> list[Issue]:
         told = ("UNKNOWN_CODESYSTEM", "CODESYSTEM_UNSUPPORTED_VERSION")
@@ -336,25 +362,6 @@ class Terminology:
         name = "UNKNOWN_CODESYSTEM" if parts[1] is None else "UNKNOWN_CODESYSTEM_VERSION_UNK"
         text = f"the code system {parts[0]} is unknown, so the code was not checked"
         return [_issue("warning", text, name, ".system")]
-
-    def unchecked(self, codings: Codings, binding: Binding, name: str | None) -> list[Issue]:
-        """What is said of codings that only a server can check.
-
-        Where a required value set lists its codes one by one, they are compared all the same.
-        """
-        named = _named(codings)
-        if binding.strength == "required":
-            answers = [
-                _is_member(binding.value_set, system, code) if system and code else False
-                for _, (system, _, code, _) in codings
-            ]
-            if answers and all(one is False for one in answers):
-                text = f"{named}: not among the codes that {binding.named} lists; one is required"
-                return [_issue("error", text, "Terminology_Enumerated_Code")]
-        if name is None:
-            return []
-        text = f"{named} was not compared with {binding.named}: that needs a terminology server"
-        return [_issue("information", text, name)]
 
     def _unbound(self, parts: Parts, language: str | None) -> list[Issue]:
         system = parts[0] or ""
@@ -366,17 +373,13 @@ class Terminology:
             return [_issue("error", text, "Terminology_TX_System_ValueSet2")]
         found = self.tables.system(system, parts[1]) if system != URIS else None
         if found is None or found.content == "not-present":
-            return self._unknown(parts)
+            return self.undecided(((0, parts),), None, OF_CODING, self._unknown(parts))
         verdict = self.judge.coding(parts, None, language)
         if verdict.trouble == "no-service":
-            return self.unchecked_system(parts)
+            return self.undecided(((0, parts),), None, OF_CODING, self._unknown(parts))
         issues = _said(verdict, None)
         severity = "warning" if verdict.ok else "error"
         return issues + _remarks(verdict, "Terminology_PassThrough_TX_Message", severity)
-
-    def unchecked_system(self, parts: Parts) -> list[Issue]:
-        """What is said of an unbound coding whose system only a server knows."""
-        return self._unknown(parts)
 
     def _unknown(self, parts: Parts) -> list[Issue]:
         """What is said of a coding whose system has no content here."""
@@ -438,7 +441,7 @@ class Terminology:
         issues: list[Issue] = []
         for index, (system, _, code, _) in codings:
             if code is not None:
-                issues += _digits(system, code, f".coding[{index}].code")
+                issues += _grammar(system, code, f".coding[{index}].code")
         if isinstance(binding, str):
             issues += self._unknown_value_set(binding)
         elif binding is not None and not codings:
@@ -446,7 +449,10 @@ class Terminology:
         elif binding is not None and binding.strength in CHECKED:
             return issues + self._bound_concept(codings, binding, language)
         if codings:
-            issues += _said(self.judge.concept(codings, None, language), None)
+            verdict = self.judge.concept(codings, None, language)
+            local = _said(verdict, None)
+            doubt = verdict.trouble is not None or any(i.messageId in DOUBTS for i in local)
+            issues += self.undecided(codings, None, OF_CONCEPT, local) if doubt else local
         return issues
 
     def _bound_concept(
@@ -457,21 +463,19 @@ class Terminology:
         if verdict.ok:
             return issues + _remarks(verdict, None)
         if verdict.trouble == "no-service":
-            return issues + self.unchecked(codings, binding, _no_service(binding))
+            local = issues + _unchecked(codings, binding, _no_service(binding))
+            return self.undecided(codings, binding, OF_CONCEPT, local)
         if verdict.trouble == "unsupported":
-            return issues
+            return self.undecided(codings, binding, OF_CONCEPT, issues)
         if binding.strength == "extensible" and binding.maximum:
-            issues += self._maximum(codings, binding, language, *OF_CONCEPT)
+            issues += self._maximum(codings, binding, language, OF_CONCEPT)
         text = f"none of the codings is in the value set {binding.named} ({_named(codings)})"
-        return issues + _bound(binding, text, "NoValid_1_CC", "NoValid_2_CC", "NoValid_3_CC")
+        return issues + bound(binding, text, OF_CONCEPT)
 
     def _maximum(
-        self, codings: Codings, binding: Binding, language: str | None, *names: str
+        self, codings: Codings, binding: Binding, language: str | None, names: Names
     ) -> list[Issue]:
-        """The largest value set that an extensible binding allows.
-
-        ``names`` are those of a failed comparison and of one that needs a server.
-        """
+        """The largest value set that an extensible binding allows."""
         url = binding.maximum or ""
         value_set = self.tables.value_set_index(url)
         if value_set is None:
@@ -484,18 +488,18 @@ class Terminology:
         issues = _said(verdict, None)
         if verdict.ok:
             return issues
-        failed, unchecked = names
         if verdict.trouble == "no-service":
             text = f"{_named(codings)} could not be compared with the maximum value set {url}"
-            return [*issues, _issue("warning", text, f"Terminology_TX_{unchecked}")]
+            return [*issues, _issue("warning", text, names.maximum_unchecked)]
         text = f"{_named(codings)} is not in the maximum value set {value_set.canonical}"
-        return [*issues, _issue("error", text, f"Terminology_TX_{failed}")]
+        return [*issues, _issue("error", text, names.maximum)]
 
-
-def _placed(found: list[Issue], path: str) -> list[Issue]:
-    if not found or not path:
-        return found
-    return [one.below(path) for one in found]
+    def undecided(
+        self, codings: Codings, binding: Binding | None, names: Names, local: list[Issue]
+    ) -> list[Issue]:
+        """What is said of codings that local definitions cannot decide: here, ``local``."""
+        del codings, binding, names
+        return local
 
 
 def _text(value: Any) -> str | None:
@@ -537,14 +541,13 @@ def _issue(
     return Issue(severity, code, at, text, name)
 
 
-def _digits(system: str | None, code: str, at: str) -> list[Issue]:
+def _grammar(system: str | None, code: str, at: str) -> list[Issue]:
+    """What a code's own form says against it: check digits, and UCUM's grammar."""
+    if system == UCUM:
+        text = ucum.problem(code)
+        return [] if text is None else [_issue("error", text, "UCUM_Unit", at)]
     text = check_digits.problem(system, code)
     return [] if text is None else [_issue("warning", text, "Code_Check_Digit", at)]
-
-
-def _unit(system: str, code: str) -> list[Issue]:
-    text = ucum.problem(code) if system == UCUM else None
-    return [] if text is None else [_issue("error", text, "UCUM_Unit", ".code")]
 
 
 def _said(verdict: Verdict, strength: str | None, keep_inference: bool = True) -> list[Issue]:
@@ -571,16 +574,43 @@ def _remarks(verdict: Verdict, name: str | None, severity: str | None = None) ->
     return [_issue(severity, verdict.message or "", name, code="informational")]
 
 
-def _bound(
-    binding: Binding, text: str, required: str, extensible: str, preferred: str
-) -> list[Issue]:
+def bound(binding: Binding, text: str, names: Names) -> list[Issue]:
+    """A code outside its value set, as the binding's strength weighs it."""
     if binding.strength == "required":
-        return [_issue("error", text, f"Terminology_TX_{required}")]
+        return [_issue("error", text, names.required)]
     if binding.strength == "extensible":
-        return [_issue("warning", text, f"Terminology_TX_{extensible}")]
+        return [_issue("warning", text, names.extensible)]
     if binding.derived:
-        return [_issue("information", text, f"Terminology_TX_{preferred}")]
+        return [_issue("information", text, names.preferred)]
     return []
+
+
+def _not_compared(verdict: Verdict, named: str, binding: Binding) -> list[Issue]:
+    """What is said of a bare code that only a server can check."""
+    if verdict.trouble == "unsupported":
+        return [_issue("warning", verdict.message or "", None)]
+    text = f"{named} was not compared with {binding.value_set.canonical}: that needs a server"
+    return [_issue("information", text, "Terminology_TX_NoValid_15")]
+
+
+def _unchecked(codings: Codings, binding: Binding, name: str | None) -> list[Issue]:
+    """What is said of codings that only a server can check.
+
+    Where a required value set lists its codes one by one, they are compared all the same.
+    """
+    if binding.strength == "required":
+        answers = [
+            _is_member(binding.value_set, system, code) if system and code else False
+            for _, (system, _, code, _) in codings
+        ]
+        if answers and all(one is False for one in answers):
+            named = _named(codings)
+            text = f"{named}: not among the codes that {binding.named} lists; one is required"
+            return [_issue("error", text, "Terminology_Enumerated_Code")]
+    if name is None:
+        return []
+    text = f"{_named(codings)} was not compared with {binding.named}: that needs a server"
+    return [_issue("information", text, name)]
 
 
 def _no_service(binding: Binding) -> str | None:

@@ -46,6 +46,7 @@ class Trace:
     unsupported: bool = False
     fragment: bool = False
     asked: set[str] = field(default_factory=set)  # systems of includes that were looked into
+    unknown_value_sets: list[str] = field(default_factory=list)
     inactive: bool = False
     deprecated: str | None = None
 
@@ -99,9 +100,11 @@ class ValueSet:
         return f"{self.url}|{self.version}" if self.version else self.url
 
     def contains(
-        self, system: str | None, code: str, trace: Trace, trust_lists: bool = False
+        self, system: str | None, code: str | None, trace: Trace, trust_lists: bool = False
     ) -> bool | None:
         """Whether the value set has a code; None when that cannot be known here.
+
+        Raises UnresolvedError where a coding without code meets a filter.
 
         ``trust_lists`` takes an include's list of concepts at its word where the system itself
         has no content; HL7's validator does not without a server.
@@ -163,7 +166,7 @@ class ValueSet:
         )
 
     def _composed(
-        self, system: str | None, code: str, trace: Trace, trust_lists: bool
+        self, system: str | None, code: str | None, trace: Trace, trust_lists: bool
     ) -> bool | None:
         result: bool | None = False
         only = len(self.includes) == 1
@@ -186,7 +189,7 @@ class ValueSet:
         self,
         include: Include,
         system: str | None,
-        code: str,
+        code: str | None,
         trace: Trace,
         trust_lists: bool,
         only: bool,
@@ -200,17 +203,30 @@ class ValueSet:
             return True
         if system != include.system:
             return False
+        if code is None and include.filters:
+            raise UnresolvedError(f"a coding of {system} has no code to filter")
+        if code is None:
+            return False
         return self._in_system(include, include.system, code, trace, trust_lists)
 
     def _imported(
-        self, include: Include, system: str | None, code: str, trace: Trace, trust_lists: bool
+        self,
+        include: Include,
+        system: str | None,
+        code: str | None,
+        trace: Trace,
+        trust_lists: bool,
     ) -> bool | None:
         if not include.value_sets:
             return True
-        answers = [
-            self._import(url).contains(system, code, trace, trust_lists)
-            for url in include.value_sets
-        ]
+        answers: list[bool | None] = []
+        for url in include.value_sets:
+            imported = self._sources.value_set_index(url)
+            if imported is None:
+                trace.unknown_value_sets.append(url)
+                answers.append(None)
+            else:
+                answers.append(imported.contains(system, code, trace, trust_lists))
         decisive = self.union_imports
         if decisive in answers:
             return decisive

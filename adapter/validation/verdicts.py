@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from adapter.validation.code_systems import CodeSystem, Concept, is_absolute
-from adapter.validation.code_tables import CodeTables, serves
+from adapter.validation.code_tables import CodeTables, more_detailed
 from adapter.validation.issues import Issue
 from adapter.validation.languages import is_language, matches
 from adapter.validation.value_sets import (
@@ -74,20 +74,13 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Languages:
-    """The language asked for, and whether a text of no stated language passes for it."""
+    """The language asked for; a text of no stated language passes for any."""
 
     wanted: str
-    untagged: bool
-
-    @classmethod
-    def of(cls, language: str | None, english: bool) -> Languages:
-        """The languages of a resource; ``english`` when untagged texts pass for any."""
-        wanted = language or DEFAULT_LANGUAGE
-        return cls(wanted, english or "en" in wanted)
 
     def right(self, language: str | None) -> bool:
         """Whether a text of a language may be the display."""
-        return self.untagged if language is None else matches(self.wanted, language)
+        return language is None or matches(self.wanted, language)
 
 
 class Judge:
@@ -123,7 +116,7 @@ class Judge:
         elif not found.usable:
             return _content_missing(found)
         else:
-            languages = Languages.of(language, True)
+            languages = Languages(language or DEFAULT_LANGUAGE)
             verdict = in_system(found, code, display, "", languages, value_set)
         if not is_absolute(system):
             verdict.findings.insert(0, _relative(system))
@@ -166,13 +159,13 @@ class Judge:
         if system is None or version is None:
             return []
         wanted = pinned(value_set, system)
-        effective = version if wanted and serves(wanted, version) else wanted
+        effective = version if wanted and more_detailed(wanted, version) else wanted
         held = self.tables.system(system, effective)
         if held is None:
             if effective is None or effective == version:
                 return []
             return [_mismatch("error", "", at, system, effective, version)]
-        if held.version is None or serves(version, held.version):
+        if held.version is None or more_detailed(version, held.version):
             return []
         found = [
             _mismatch("warning", "_DEFAULT", at, system, held.version, version)
@@ -263,7 +256,7 @@ class Judge:
             text = f"the coding of {system} has no code"
             name = "NO_CODE_PROVIDED_VERSION" if found.version else "NO_CODE_PROVIDED"
             return [Finding("warning", "invalid-data", at + ".code", text, name, "value")]
-        languages = Languages.of(language, False)
+        languages = Languages(language or DEFAULT_LANGUAGE)
         return in_system(found, code, display, at, languages, value_set).findings
 
     def _members(
@@ -279,12 +272,12 @@ class Judge:
         fragment = False
         for index, parts in codings if value_set is not None else ():
             system, _, code, _ = parts
-            if value_set is None or code is None:
+            if value_set is None:
                 continue
             trace = Trace()
             at = f".coding[{index}]"
             inside = value_set.contains(system, code, trace)
-            verdict.findings += _traced(trace, value_set, system or "", code, at)
+            verdict.findings += _traced(trace, value_set, system or "", code or "", at)
             if system in trace.asked:
                 said = [one for one in (unresolved.get(index),) if one is not None]
                 known = Verdict(None, [*verdict.findings, *said])
@@ -373,6 +366,10 @@ def _settle(verdict: Verdict) -> None:
 
 def _traced(trace: Trace, value_set: ValueSet, system: str, code: str, at: str) -> list[Finding]:
     found = []
+    for url in trace.unknown_value_sets:
+        text = f"the value set {url}, which {value_set.canonical} imports, is unknown"
+        name = "Unable_to_resolve_value_Set_"
+        found.append(Finding("error", "not-found", "", text, name, "not-found"))
     if trace.inactive:
         text = f"'{code}' is no longer active, and {value_set.canonical} wants active codes"
         name = "STATUS_CODE_WARNING_CODE"
