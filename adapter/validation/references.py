@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
+
+import orjson
 
 from adapter.validation.issues import Issue
 from adapter.validation.uris import is_absolute_url
@@ -88,22 +90,29 @@ class BundleIndex:
 class RunIndex:
     """The resources of one run, by type and id, that references may lead to.
 
-    A resource is kept whole, or as a callable that reads it again when it is wanted.
+    A resource is kept as its compact JSON, or as a callable that reads it again when it is wanted.
     """
 
     def __init__(self) -> None:
-        self._held: dict[str, Any] = {}
+        self._held: dict[str, bytes | Callable[[], Resource]] = {}
+        self._last: tuple[str, Resource] | None = None
 
-    def add(self, resource: Resource, load: Any = None) -> None:
+    def add(self, resource: Resource, load: Callable[[], Resource] | None = None) -> None:
         """Remembers a resource, or how to load it; one without type or id cannot be referred to."""
         kind, given = text(resource, "resourceType"), text(resource, "id")
         if kind and given:
-            self._held[f"{kind}/{given}"] = load or resource
+            self._held[f"{kind}/{given}"] = load or orjson.dumps(resource, default=float)
 
     def get(self, kind: str, given: str) -> Resource | None:
         """The resource with a type and id."""
-        held = self._held.get(f"{kind}/{given}")
-        found: Resource | None = held() if callable(held) else held
+        key = f"{kind}/{given}"
+        if self._last is not None and self._last[0] == key:
+            return self._last[1]
+        held = self._held.get(key)
+        if held is None:
+            return None
+        found: Resource = orjson.loads(held) if isinstance(held, bytes) else held()
+        self._last = (key, found)
         return found
 
     def __contains__(self, reference: object) -> bool:
@@ -313,7 +322,7 @@ def _follow(
         return None
     candidates = index.by_url.get(target.url, [])
     found = _in_bundle(index, target)
-    if target.version and any("versionId" not in (c.get("meta") or {}) for c in candidates):
+    if target.version and not all(text(one.get("meta"), "versionId") for one in candidates):
         message = f"references ask for a version: {target.url} should have a meta.versionId"
         name = "Bundle_BUNDLE_FullUrl_NeedVersion"
         issues.append(Issue("warning", "required", path, message, name))
