@@ -114,9 +114,13 @@ class Definitions:
         """A CodeSystem by URL or ``URL|version``."""
         return self._find("CodeSystem", canonical)
 
+    def find(self, kind: str, canonical: str) -> Resource | None:
+        """A canonical resource of any kind, such as a user's Questionnaire."""
+        return self._find(kind, canonical)
+
     def urls(self, kind: str) -> Iterable[str]:
         """The canonicals of a kind of definition."""
-        shipped = {url for one in self._archives for url in one.index[kind]}
+        shipped = {url for one in self._archives for url in one.index.get(kind, {})}
         added = {url for of, url in (*self._added, *self._lazy) if of == kind}
         return sorted(shipped | added)
 
@@ -147,7 +151,7 @@ class Definitions:
 
     def _shipped(self, kind: str, url: str) -> Resource | None:
         for one in self._archives:
-            if member := one.index[kind].get(url):
+            if member := one.index.get(kind, {}).get(url):
                 found: Resource = one.read(member)
                 return found
         return None

@@ -5,6 +5,7 @@ The verdicts are meant to be those of HL7's own validator: https://github.com/ha
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -21,9 +22,11 @@ from adapter.validation.definitions import CORE, Definitions
 from adapter.validation.fhirpath import Environment
 from adapter.validation.imposed import imposed_profiles
 from adapter.validation.issues import Issue
+from adapter.validation.questionnaires import check_questionnaire
 from adapter.validation.reading import parse_json
 from adapter.validation.references import RunIndex, Scope
-from adapter.validation.terminology import Terminology
+from adapter.validation.responses import check_response
+from adapter.validation.tx_server import choose
 
 Resource = dict[str, Any]
 ERRORS = frozenset({"error", "fatal"})
@@ -55,7 +58,7 @@ class Validator:
         for path in packages:
             for kind, url, load in fhir_packages.index(path):
                 self.definitions.add_lazily(kind, url, load)
-        self.terminology = Terminology(self.definitions, release, terminology)
+        self.terminology = choose(self.definitions, release, terminology, _cache())
         self.run = run
         self._compiler = Compiler(self.definitions, self.terminology, best_practice)
 
@@ -168,11 +171,25 @@ class Validator:
             context.ids.clear()
             if found := check(resource, None, context):
                 issues += found
-        if kind == "Bundle":
-            issues += check_bundle(resource, "", self.release)
+        issues += self._special(resource, kind)
         if "contained" in resource and context.container != "contained":
             issues += check_contained(resource, "")
         return issues
+
+    def _special(self, resource: Resource, kind: str) -> list[Issue]:
+        """The rules of single resource types that no StructureDefinition states."""
+        if kind == "Bundle":
+            return check_bundle(resource, "", self.release)
+        if kind == "Questionnaire":
+            return check_questionnaire(resource, "", self._questionnaire)
+        if kind == "QuestionnaireResponse":
+            named = resource.get("questionnaire")
+            known = self._questionnaire(named) if isinstance(named, str) else None
+            return check_response(resource, known, "", self.terminology)
+        return []
+
+    def _questionnaire(self, canonical: str) -> Resource | None:
+        return self.definitions.find("Questionnaire", canonical)
 
     def _declared(
         self, resource: Resource, kind: str, context: Context
@@ -227,6 +244,12 @@ class Validator:
         if len(given) > 64:
             name = "Resource_RES_ID_Malformed_Length"
         return [Issue("error", "invalid", ".id", "the resource's id is not valid", name)]
+
+
+def _cache() -> Path:
+    """Where a terminology server's answers are kept."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "study-fhir" / "terminology"
 
 
 def _nowhere(url: str) -> bool:
