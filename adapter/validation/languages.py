@@ -45,9 +45,14 @@ def is_language(tag: str) -> bool:
         for _ in range(most):
             if at < len(parts) and _registered(kind, parts[at]):
                 at += 1
-    while at < len(parts) and parts[at].startswith("x"):
-        at += 1
-    return at == len(parts)
+    return at == len(parts) or _more(parts[at:])
+
+
+def _more(parts: list[str]) -> bool:
+    """Extensions and private use: a single sign, then at least one subtag of its own."""
+    if not len(parts[0]) == 1 < len(parts):
+        return False
+    return all(1 <= len(part) <= 8 and part.isascii() and part.isalnum() for part in parts)
 
 
 def matches(wanted: str, tag: str) -> bool:

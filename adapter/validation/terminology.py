@@ -217,10 +217,7 @@ class Terminology:
         maximum: str | None = None,
         derived: bool = False,
     ) -> list[Issue]:
-        """A Quantity's system and code, and the unit's grammar where the system is UCUM's.
-
-        Of Age, Duration and other kinds of Quantity HL7's validator checks no binding here.
-        """
+        """A Quantity's system and code, and the unit's grammar where the system is UCUM's."""
         system, version, code, _ = _parts(quantity)
         if self.off or system is None or code is None:
             return NOTHING
@@ -233,6 +230,13 @@ class Terminology:
                 key, self._coded(parts, binding, language) + _grammar(system, code, ".code")
             )
         return self._placed(found, path)
+
+    def check_unit(self, quantity: Json, path: str) -> list[Issue]:
+        """The unit's grammar alone, for Age, Duration and Count, whose bindings HL7 leaves out."""
+        system, _, code, _ = _parts(quantity)
+        if self.off or system != UCUM or code is None:
+            return NOTHING
+        return self._placed(_grammar(system, code, ".code"), path)
 
     def check_concept(
         self,
