@@ -38,7 +38,7 @@ def check_contained(resource: dict[str, Any], path: str) -> list[Issue]:
                 name = "RESOURCE_DUPLICATE_CONTAINED_ID"
                 issues.append(Issue("error", "duplicate", at, text, name))
             seen.add(given)
-        if given not in reached and "" not in links[number]:
+        if str(given) not in reached and "" not in links[number]:
             text = f"nothing refers to the contained resource '{given}' (dom-3)"
             issues.append(Issue("error", "invalid", at, text, "CONTAINED_ORPHAN_DOM3"))
     return issues

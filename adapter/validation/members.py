@@ -192,14 +192,14 @@ def single(check: Check, primitive: str, where: str, bounds: Bounds) -> Member:
 
 
 def no_extensions(step: str) -> Member:
-    """XHTML is a primitive that may have an id, and no extensions."""
+    """XHTML is a primitive that has neither id nor extensions."""
 
     def check(value: Any, _holder: dict[str, Any], _context: Context) -> Found:
         if type(value) is not dict:
             return [_not_an_object(value).below(step)]
         text = "unrecognised property '{}'"
         name = "Unrecognised_property_"
-        return [structure_error(text.format(k), name, step) for k in value if k != "id"]
+        return [structure_error(text.format(k), name, step) for k in value]
 
     return check
 
