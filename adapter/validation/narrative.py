@@ -16,7 +16,7 @@ from xml.parsers import expat
 
 from adapter.validation.issues import Issue
 from adapter.validation.uris import is_absolute_url
-from adapter.validation.xhtml import DOCTYPE, XHTML, NarrativeError, Node, Parsed, parse
+from adapter.validation.xhtml import DOCTYPE, MAX_DEPTH, XHTML, NarrativeError, Node, Parsed, parse
 
 _NARRATIVE = "http://hl7.org/fhir/StructureDefinition/Narrative"
 _TRIMMED = "".join(chr(n) for n in range(33))  # a no-break space is content
@@ -112,7 +112,7 @@ def _is_harmless(div: str) -> bool:
 
     def start(name: str, attributes: dict[str, str]) -> None:
         nonlocal content
-        if (stack[-1], name) not in _HARMLESS:
+        if (stack[-1], name) not in _HARMLESS or len(stack) > MAX_DEPTH:
             raise _HarmfulError
         if attributes:
             allowed = _HARMLESS_FOR[name]

@@ -114,7 +114,9 @@ class _Response:
         self, expected: list[Item], parent: Item, at: str, trail: list[tuple[Item, Item]]
     ) -> None:
         """Checks the items of a response, or of one of its items or answers."""
-        places = {text(one, "linkId"): number for number, one in enumerate(expected)}
+        places: dict[str | None, int] = {}
+        for number, one in enumerate(expected):
+            places.setdefault(text(one, "linkId"), number)
         found: dict[str | None, list[tuple[int, Item]]] = {}
         last = -1
         for number, item in enumerate(items(parent, "item")):
