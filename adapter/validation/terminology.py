@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from adapter.errors import UsageError
-from adapter.validation import check_digits, ucum
+from adapter.validation import code_forms
+from adapter.validation.code_forms import UCUM
 from adapter.validation.code_systems import URIS
 from adapter.validation.code_tables import SERVER_SIDE, CodeTables, DefinitionSource
 from adapter.validation.issues import Issue
@@ -24,7 +25,6 @@ Json = dict[str, Any]
 NOTHING: list[Issue] = []
 CACHED = 200_000  # answers kept; a run over more distinct codes starts its cache anew
 CHECKED = ("required", "extensible", "preferred")
-UCUM = "http://unitsofmeasure.org"
 
 # systems of which a run without server says that it has none
 SERVERLESS = frozenset(
@@ -175,8 +175,9 @@ class Terminology:
         derived: bool = False,
     ) -> list[Issue]:
         """A ``code``, ``uri`` or ``string`` whose system the value set implies."""
-        if self.off:
+        if self.off or not code.strip():
             return NOTHING
+        language = language or None
         key = (0, code, value_set_url, strength, language, maximum, derived)
         found = self._answers.get(key)
         if found is None:
@@ -199,6 +200,7 @@ class Terminology:
         if self.off:
             return NOTHING
         parts = _parts(coding)
+        language = language or None
         key = (1, parts, value_set_url, strength, language, maximum, derived)
         found = self._answers.get(key)
         if found is None:
@@ -221,13 +223,15 @@ class Terminology:
         system, version, code, _ = _parts(quantity)
         if self.off or system is None or code is None:
             return NOTHING
+        language = language or None
         key = (3, system, code, value_set_url, strength, language, maximum, derived)
         found = self._answers.get(key)
         if found is None:
             binding = self._binding(value_set_url, strength, maximum, derived)
             parts = (system, version, code, None)
             found = self._keep(
-                key, self._coded(parts, binding, language) + _grammar(system, code, ".code")
+                key,
+                self._coded(parts, binding, language) + code_forms.of_coding(system, code, ".code"),
             )
         return self._placed(found, path)
 
@@ -236,7 +240,7 @@ class Terminology:
         system, _, code, _ = _parts(quantity)
         if self.off or system != UCUM or code is None:
             return NOTHING
-        return self._placed(_grammar(system, code, ".code"), path)
+        return self._placed(code_forms.of_coding(system, code, ".code"), path)
 
     def check_concept(
         self,
@@ -255,9 +259,10 @@ class Terminology:
         held = concept.get("coding")
         codings = tuple(
             (index, _parts(one))
-            for index, one in enumerate(held if isinstance(held, list) else ())
+            for index, one in enumerate(held if isinstance(held, list) else [held])
             if isinstance(one, dict) and one
         )
+        language = language or None
         key = (2, codings, value_set_url, strength, language, maximum, derived)
         found = self._answers.get(key)
         if found is None:
@@ -307,7 +312,7 @@ class Terminology:
             name = "TERMINOLOGY_TX_HINT" if verdict.severity == "information" else None
             return issues + _remarks(verdict, name or "TERMINOLOGY_TX_WARNING")
         if verdict.trouble in ("no-service", "unsupported"):
-            local = [*issues, *_not_compared(verdict, f"'{code}'", binding)]
+            local = [*issues, *_not_compared(verdict, code, binding)]
             return self.undecided(((0, bare),), binding, OF_CODE, local)
         if strength == "extensible" and binding.maximum:
             return issues + self._maximum(((0, bare),), binding, language, OF_CODE)
@@ -327,7 +332,7 @@ class Terminology:
         if system is None:
             text = "a code without a system has no meaning: give the system"
             return [_issue("warning", text, "TERMINOLOGY_TX_SYSTEM_NO_CODE")]
-        return self._coded(parts, binding, language) + _grammar(system, code, ".code")
+        return self._coded(parts, binding, language) + code_forms.of_coding(system, code, ".code")
 
     def _coded(
         self, parts: Parts, binding: Binding | str | None, language: str | None
@@ -445,7 +450,7 @@ class Terminology:
         issues: list[Issue] = []
         for index, (system, _, code, _) in codings:
             if code is not None:
-                issues += _grammar(system, code, f".coding[{index}].code")
+                issues += code_forms.of_coding(system, code, f".coding[{index}].code")
         if isinstance(binding, str):
             issues += self._unknown_value_set(binding)
         elif binding is not None and not codings:
@@ -507,7 +512,10 @@ class Terminology:
 
 
 def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+    """A string; other JSON values, a fault of their own, are read as what they spell."""
+    if value is None or isinstance(value, (str, dict, list)):
+        return value if isinstance(value, str) else None
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _parts(coding: Json) -> Parts:
@@ -545,15 +553,6 @@ def _issue(
     return Issue(severity, code, at, text, name)
 
 
-def _grammar(system: str | None, code: str, at: str) -> list[Issue]:
-    """What a code's own form says against it: check digits, and UCUM's grammar."""
-    if system == UCUM:
-        text = ucum.problem(code)
-        return [] if text is None else [_issue("error", text, "UCUM_Unit", at)]
-    text = check_digits.problem(system, code)
-    return [] if text is None else [_issue("warning", text, "Code_Check_Digit", at)]
-
-
 def _said(verdict: Verdict, strength: str | None, keep_inference: bool = True) -> list[Issue]:
     """The findings as issues; an unknown system weighs what the binding makes of it."""
     issues = []
@@ -589,12 +588,15 @@ def bound(binding: Binding, text: str, names: Names) -> list[Issue]:
     return []
 
 
-def _not_compared(verdict: Verdict, named: str, binding: Binding) -> list[Issue]:
+def _not_compared(verdict: Verdict, code: str, binding: Binding) -> list[Issue]:
     """What is said of a bare code that only a server can check."""
     if verdict.trouble == "unsupported":
         return [_issue("warning", verdict.message or "", None)]
-    text = f"{named} was not compared with {binding.value_set.canonical}: that needs a server"
-    return [_issue("information", text, "Terminology_TX_NoValid_15")]
+    value_set = binding.value_set
+    text = f"'{code}' was not compared with {value_set.canonical}: that needs a server"
+    systems = [include.system for include in value_set.includes]
+    form = code_forms.of_code(systems, code)
+    return [*form, _issue("information", text, "Terminology_TX_NoValid_15")]
 
 
 def _unchecked(codings: Codings, binding: Binding, name: str | None) -> list[Issue]:

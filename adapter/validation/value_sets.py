@@ -409,8 +409,15 @@ def _split(value: str) -> set[str]:
     return {one.strip() for one in value.split(",")}
 
 
+# a repeated group that itself repeats takes exponential time on some texts
+NESTED = re.compile(r"[+*}]\)[+*{]")
+LONGEST = 200  # of an expression that is tried at all
+
+
 @cache
 def _pattern(expression: str) -> re.Pattern[str]:
+    if len(expression) > LONGEST or NESTED.search(expression):
+        raise UnresolvedError(f"the expression {expression[:LONGEST]} is too costly to try")
     try:
         return re.compile(expression)
     except re.error as error:

@@ -92,9 +92,17 @@ def test_filters(name: str, operator: str, value: str, expected: set[str]) -> No
     assert members(filtered(name, operator, value)) == expected
 
 
-@pytest.mark.parametrize(("name", "operator"), [("wings", "="), ("concept", "like")])
-def test_a_filter_without_meaning_decides_nothing(name: str, operator: str) -> None:
-    assert members(filtered(name, operator, "1")) == frozenset()
+@pytest.mark.parametrize(
+    ("name", "operator", "value"),
+    [
+        ("wings", "=", "1"),
+        ("concept", "like", "1"),
+        ("code", "regex", "("),
+        ("code", "regex", "(a+)+"),
+    ],
+)
+def test_a_filter_without_meaning_decides_nothing(name: str, operator: str, value: str) -> None:
+    assert members(filtered(name, operator, value)) == frozenset()
 
 
 def test_exclude() -> None:
