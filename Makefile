@@ -1,5 +1,6 @@
-# make demo · make test · make check: each makes .venv first, which needs python3 3.11 or later.
-.PHONY: demo test check
+# make demo · make test · make check · make bench · make bars: each makes .venv first, which needs
+# python3 3.11 or later. The last two compare with HL7's own validator: java, mvn and npm too.
+.PHONY: demo test check bench bars
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -20,6 +21,15 @@ check: .venv/.installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(if $(SAMPLES),STUDY_FHIR_SAMPLES="$(CURDIR)/$(SAMPLES)") $(BIN)/python -m pytest
+
+bench: .venv/.installed
+	tests/official/setup.sh build/official
+	$(BIN)/python tests/official/bench.py --oracle build/official \
+		--packages build/official/npm/hl7.fhir.r4.examples-4.0.1.tgz
+
+bars: .venv/.installed
+	tests/official/setup.sh build/official
+	tests/official/bars.sh $(CURDIR)/$(BIN)/python build/official
 
 # Installed anew only when pyproject.toml changes; the code itself is used where it lies.
 .venv/.installed: pyproject.toml
