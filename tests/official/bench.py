@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -49,26 +50,36 @@ def originals(packages: list[Path]) -> list[bytes]:
     return [content for kind in TYPES for _, content in examples.get(kind, [])]
 
 
-def rate(work: Callable[[Any], object], items: list[Any]) -> float:
-    """Items a second: the median of five warm passes of at least half a second."""
-    for item in items:
-        work(item)
-    begun = time.perf_counter()
-    for item in items:
-        work(item)
-    times = max(1, round(0.5 / (time.perf_counter() - begun)))
-    passes = []
+Work = tuple[Callable[[Any], object], list[Any]]
+
+
+def rates(works: dict[str, Work]) -> dict[str, float]:
+    """Items a second of each work: the median of five warm passes of at least 0.3 s.
+
+    The works take turns, so that whatever else the machine does slows them alike.
+    """
+    passes: dict[str, list[float]] = {name: [] for name in works}
+    times = {}
+    for name, (work, items) in works.items():
+        elapsed(work, items, 1)
+        times[name] = max(1, round(0.3 / elapsed(work, items, 1)))
     for _ in range(PASSES):
-        begun = time.perf_counter()
-        for _ in range(times):
-            for item in items:
-                work(item)
-        passes.append(time.perf_counter() - begun)
-    return times * len(items) / statistics.median(passes)
+        for name, (work, items) in works.items():
+            passes[name].append(times[name] * len(items) / elapsed(work, items, times[name]))
+    return {name: statistics.median(each) for name, each in passes.items()}
 
 
-def models(resources: list[dict[str, Any]]) -> float:
-    """fhir.resources' rate: ``model_validate``, whatever it says of the resource."""
+def elapsed(work: Callable[[Any], object], items: list[Any], times: int) -> float:
+    """Seconds that so many passes over the items take."""
+    begun = time.perf_counter()
+    for _ in range(times):
+        for item in items:
+            work(item)
+    return time.perf_counter() - begun
+
+
+def models() -> Callable[[dict[str, Any]], None]:
+    """What fhir.resources does with a resource: ``model_validate``, whatever it says."""
     kinds = {}
     for kind in TYPES:
         kinds[kind] = getattr(import_module(f"fhir.resources.R4B.{kind.lower()}"), kind)
@@ -79,7 +90,7 @@ def models(resources: list[dict[str, Any]]) -> float:
         except ValueError:
             return
 
-    return rate(work, resources)
+    return work
 
 
 def official(driver: Path, texts: list[bytes], copies: int, arguments: list[str]) -> float:
@@ -92,23 +103,23 @@ def official(driver: Path, texts: list[bytes], copies: int, arguments: list[str]
             asked = ["--threads", "1", "--repeat", "3", *arguments, str(file)]
             passes = oracle.run(driver, "R4", asked).summary["passSeconds"]
             return len(lines) * copies / float(passes[-1])
-        elapsed = []
+        spent = []
         for times in (copies, 3 * copies):
             file.write_bytes(b"\n".join(lines * times) + b"\n")
             begun = time.perf_counter()
             oracle.run(driver, "R4", ["--threads", "1", *arguments, str(file)])
-            elapsed.append(time.perf_counter() - begun)
-        return len(lines) * 2 * copies / (elapsed[1] - elapsed[0])
+            spent.append(time.perf_counter() - begun)
+        return len(lines) * 2 * copies / (spent[1] - spent[0])
 
 
 def start(text: bytes) -> tuple[float, float]:
     """Seconds to import, and to the first verdict after that, in a new process."""
     done = subprocess.run(  # noqa: S603
-        [sys.executable, "-c", START],
+        [sys.executable, "-P", "-c", START],
         input=text,
         capture_output=True,
         check=True,
-        cwd=Path(__file__).parents[2],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     first, second = done.stdout.split()
     return float(first), float(second)
@@ -123,13 +134,16 @@ def measure(packages: list[Path], driver: Path | None) -> dict[str, float]:
     pressures = [r for r in resources if BP_CODE in json.dumps(r.get("code", {}))]
     validator = Validator("R4")
     figures: dict[str, float] = {"resources": len(resources), "bp resources": len(pressures)}
-    figures["ours, parsed JSON"] = rate(validator.validate, resources)
-    figures["ours, bytes"] = rate(validator.validate, texts)
-    figures["ours, bp profile"] = rate(lambda r: validator.validate(r, profiles=[BP]), pressures)
+    works: dict[str, Work] = {
+        "ours, parsed JSON": (validator.validate, resources),
+        "ours, bytes": (validator.validate, texts),
+        "ours, bp profile": (lambda r: validator.validate(r, profiles=[BP]), pressures),
+        "fhir.resources": (models(), resources),
+    }
     for kind in TYPES:
         some = [r for r in resources if r["resourceType"] == kind]
-        figures[f"ours, {kind}"] = rate(validator.validate, some)
-    figures["fhir.resources"] = models(resources)
+        works[f"ours, {kind}"] = (validator.validate, some)
+    figures |= rates(works)
     figures["ours, import s"], figures["ours, first verdict s"] = start(texts[0])
     figures["ratio to fhir.resources"] = figures["ours, parsed JSON"] / figures["fhir.resources"]
     if driver:
