@@ -21,6 +21,8 @@ from adapter.validation.value_sets import ValueSet
 
 Json = dict[str, Any]
 
+# what a user's definition that is not FHIR leads to: it is as if it were not there
+MALFORMED = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
 NUMBERED = re.compile(r"(\d+\.\d+)\.\d+")  # major and minor, then the patch
 # systems that only a server can know: HL7's validator trusts no local content of theirs
 SERVER_SIDE = frozenset(
@@ -58,14 +60,20 @@ class CodeTables:
         """A value set by its canonical, None when it is unknown."""
         if url not in self._value_sets:
             found = self.definitions.value_set(url)
-            made = None if found is None else ValueSet(found, self, self._union_imports)
+            try:
+                made = None if found is None else ValueSet(found, self, self._union_imports)
+            except MALFORMED:
+                made = None
             self._value_sets[url] = made
         return self._value_sets[url]
 
     def system(self, url: str, version: str | None = None) -> CodeSystem | None:
         """A code system by its URL, None when it, or the version asked for, is unknown."""
         if url not in self._systems:
-            self._systems[url] = self._read(url)
+            try:
+                self._systems[url] = self._read(url)
+            except MALFORMED:
+                self._systems[url] = None
         found = self._systems[url]
         if found is not None and version and not serves(version, found.version):
             return None

@@ -540,10 +540,9 @@ def _is_member(value_set: ValueSet, system: str | None, code: str) -> bool | Non
     try:
         if system is not None:
             return value_set.contains(system, code, Trace(), True)
-        systems: set[str] = set()
-        value_set.systems_of(code, systems)
+        systems = value_set.systems_of(code)
         return any(value_set.contains(one, code, Trace(), True) for one in systems)
-    except UnresolvedError:
+    except (UnresolvedError, RecursionError):
         return None
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -99,7 +100,9 @@ class Cache:
     def __init__(self, folder: Path, url: str):
         folder.mkdir(parents=True, exist_ok=True)
         self._url = url
-        self._file = sqlite3.connect(folder / "terminology.sqlite", timeout=30)
+        self._file = sqlite3.connect(
+            folder / "terminology.sqlite", timeout=30, check_same_thread=False
+        )
         with self._file:
             self._file.execute(
                 "create table if not exists answer (server text, question text, result integer,"
@@ -153,9 +156,14 @@ class Server:
         self._cache = Cache(cache_dir, self.url)
         self._known: dict[Question, Answer] = {}
         self._session = requests.Session()
+        self._lock = threading.Lock()  # the file and the connection serve one thread at a time
 
     def answers(self, questions: Sequence[Question]) -> list[Answer]:
         """The answers to questions: from the cache, the rest in batches."""
+        with self._lock:
+            return self._answers(questions)
+
+    def _answers(self, questions: Sequence[Question]) -> list[Answer]:
         missing = []
         for question in dict.fromkeys(questions):
             if question not in self._known:
@@ -167,16 +175,6 @@ class Server:
         for first in range(0, len(missing), BATCH):
             self._ask(missing[first : first + BATCH])
         return [self._known.get(question, Answer(None, self.failure)) for question in questions]
-
-    def knows(self, question: Question) -> bool:
-        """Whether no request is needed for a question."""
-        return self.failure is not None or question in self._known or bool(self._cached(question))
-
-    def _cached(self, question: Question) -> Answer | None:
-        kept = self._cache.get(question)
-        if kept is not None:
-            self._known[question] = kept
-        return kept
 
     def _ask(self, questions: Sequence[Question]) -> None:
         if self.failure is not None:

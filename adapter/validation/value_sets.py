@@ -47,6 +47,7 @@ class Trace:
     fragment: bool = False
     asked: set[str] = field(default_factory=set)  # systems of includes that were looked into
     unknown_value_sets: list[str] = field(default_factory=list)
+    within: list[ValueSet] = field(default_factory=list)  # the imports that led here
     inactive: bool = False
     deprecated: str | None = None
 
@@ -64,16 +65,16 @@ class Include:
 
     @classmethod
     def read(cls, include: Json) -> Include:
-        """An include from its JSON."""
-        concepts = include.get("concept", [])
-        return cls(
-            include.get("system"),
-            include.get("version"),
-            {c["code"]: c for c in concepts if isinstance(c.get("code"), str)},
-            tuple(include.get("filter", [])),
-            tuple(include.get("valueSet", [])),
-            bool(concepts),
-        )
+        """An include from its JSON; raises TypeError for one that is not FHIR."""
+        concepts, filters = include.get("concept", []), include.get("filter", [])
+        imports = include.get("valueSet", [])
+        system, version = include.get("system"), include.get("version")
+        if not all(isinstance(one, dict) for one in (*concepts, *filters)):
+            raise TypeError("a concept or filter is not an object")
+        if not all(isinstance(one, str) for one in (*imports, system or "", version or "")):
+            raise TypeError("a value set, system or version is not a string")
+        codes = {c["code"]: c for c in concepts if isinstance(c.get("code"), str)}
+        return cls(system, version, codes, tuple(filters), tuple(imports), bool(concepts))
 
 
 class ValueSet:
@@ -92,7 +93,6 @@ class ValueSet:
         self.expansion = _expansion(resource)
         self.union_imports = union_imports and self.url.startswith(UNION)
         self._sources = sources
-        self._busy = False
 
     @property
     def canonical(self) -> str:
@@ -111,52 +111,45 @@ class ValueSet:
         """
         if self.expansion is not None:
             return (system, code) in self.expansion
-        if self._busy:  # an import that leads back to where it came from adds nothing
+        if self in trace.within:  # an import that leads back to where it came from adds nothing
             return False
-        self._busy = True
+        trace.within.append(self)
         try:
             return self._composed(system, code, trace, trust_lists)
         finally:
-            self._busy = False
+            trace.within.pop()
 
-    def systems_of(self, code: str, found: set[str]) -> None:
-        """Adds the systems in which a bare code may be meant.
+    def systems_of(self, code: str, within: tuple[ValueSet, ...] = ()) -> set[str]:
+        """The systems in which a bare code may be meant; ``within`` are the imports that led here.
 
         Raises NoServiceError when an include needs a server, UnresolvedError when an import is
         unknown.
         """
+        found: set[str] = set()
         if self.expansion is not None and not self.has_compose:
             found.update(system or "" for system, one in self.expansion if one == code)
-        elif not self._busy:
-            self._busy = True
-            try:
-                for include in self.includes:
-                    self._systems_of_include(include, code, found)
-            finally:
-                self._busy = False
-
-    def _systems_of_include(self, include: Include, code: str, found: set[str]) -> None:
-        for url in include.value_sets:
-            self._import(url).systems_of(code, found)
-        if include.system is None:
-            return
-        system = self._sources.system(include.system, include.version)
-        if include.filters and not self._filtered(include, system, code):
-            return
-        if system is not None and system.content == "complete":
-            if include.listed:
-                same = (lambda c: c == code) if system.case_sensitive else _caseless(code)
-                if any(same(one) for one in include.codes):
+        elif self not in within:
+            for include in self.includes:
+                for url in include.value_sets:
+                    found |= self._import(url).systems_of(code, (*within, self))
+                if include.system is not None and self._may_mean(include, include.system, code):
                     found.add(include.system)
-            elif system.find(code) is not None:
-                found.add(include.system)
-        elif include.listed:
-            if code in include.codes:
-                found.add(include.system)
-        elif include.system == MIME_TYPES and code in SHORT_MIME_TYPES:
-            found.add(include.system)
-        else:
-            raise NoServiceError(include.system)
+        return found
+
+    def _may_mean(self, include: Include, url: str, code: str) -> bool:
+        system = self._sources.system(url, include.version)
+        if include.filters and not self._filtered(include, system, code):
+            return False
+        if system is not None and system.content == "complete":
+            if not include.listed:
+                return system.find(code) is not None
+            same = (lambda c: c == code) if system.case_sensitive else _caseless(code)
+            return any(same(one) for one in include.codes)
+        if include.listed:
+            return code in include.codes
+        if url == MIME_TYPES and code in SHORT_MIME_TYPES:
+            return True
+        raise NoServiceError(url)
 
     def _filtered(self, include: Include, system: CodeSystem | None, code: str) -> bool:
         if system is None or not system.usable:
@@ -266,30 +259,26 @@ class ValueSet:
         trace.deprecated = _standards_status(listed) or trace.deprecated
         return True
 
-    def codes(self) -> set[tuple[str | None, str]] | None:
+    def codes(self, within: tuple[ValueSet, ...] = ()) -> set[tuple[str | None, str]] | None:
         """Every (system, code) that may be a member, None when that cannot be listed here."""
         if self.expansion is not None:
             return set(self.expansion)
-        if self._busy:
-            return set()
-        self._busy = True
         found: set[tuple[str | None, str]] = set()
-        try:
-            for include in self.includes:
-                listed = self._codes_of(include)
-                if listed is None:
-                    return None
-                found |= listed
-        finally:
-            self._busy = False
+        for include in self.includes if self not in within else ():
+            listed = self._codes_of(include, (*within, self))
+            if listed is None:
+                return None
+            found |= listed
         return found
 
-    def _codes_of(self, include: Include) -> set[tuple[str | None, str]] | None:
+    def _codes_of(
+        self, include: Include, within: tuple[ValueSet, ...]
+    ) -> set[tuple[str | None, str]] | None:
         if include.system is None:
             found: set[tuple[str | None, str]] = set()
             for url in include.value_sets:
                 imported = self._sources.value_set_index(url)
-                codes = None if imported is None else imported.codes()
+                codes = None if imported is None else imported.codes(within)
                 if codes is None:
                     return None
                 found |= codes

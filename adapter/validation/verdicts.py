@@ -100,8 +100,7 @@ class Judge:
     def _coding(self, parts: Parts, value_set: ValueSet | None, language: str | None) -> Verdict:
         system, version, code, display = parts[0] or "", parts[1], parts[2] or "", parts[3]
         if not system and value_set is not None:
-            systems: set[str] = set()
-            value_set.systems_of(code, systems)
+            systems = value_set.systems_of(code)
             if len(systems) != 1:
                 return _not_inferred(code, systems, value_set)
             system = systems.pop()
@@ -313,6 +312,8 @@ def _guarded(language: str | None, judge: Callable[[], Verdict]) -> Verdict:
         return Verdict("error", [], "no-service")
     except UnresolvedError as error:
         return Verdict("error", [], "other", [str(error)])
+    except RecursionError:
+        return Verdict("error", [], "other", ["the value set's imports lead too deep"])
 
 
 def _relative(system: str) -> Finding:

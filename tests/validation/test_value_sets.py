@@ -207,3 +207,34 @@ def test_a_supplement_adds_designations() -> None:
     assert terminology.check_coding(coding, None, None, "p") == []
     wrong = terminology.check_coding({**coding, "display": "dog"}, None, None, "p")
     assert [one.path for one in wrong] == ["p.display"]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"compose": "all"},
+        {"compose": {"include": ["all"]}},
+        {"compose": {"include": [{"system": URL + "animals", "filter": {"op": 1}}]}},
+        {"compose": {"include": [{"system": URL + "animals", "concept": [7]}]}},
+        {"expansion": {"contains": [1]}},
+    ],
+)
+def test_a_definition_that_is_not_fhir_decides_nothing(broken: dict[str, Any]) -> None:
+    definitions = Definitions("R4")
+    definitions.add(ANIMALS)
+    definitions.add({"resourceType": "ValueSet", "url": URL + "vs", **broken})
+    terminology = Terminology(definitions, "R4")
+    found = terminology.check_coding(
+        {"system": ANIMALS["url"], "code": "cat"}, URL + "vs", "required", "p"
+    )
+    assert all(one.path.startswith("p") for one in found)
+
+
+def test_a_long_chain_of_imports_ends() -> None:
+    definitions = Definitions("R4")
+    for number in range(3000):
+        compose = {"include": [{"valueSet": [f"{URL}{number + 1}"]}]}
+        definitions.add({"resourceType": "ValueSet", "url": f"{URL}{number}", "compose": compose})
+    terminology = Terminology(definitions, "R4")
+    assert terminology.check_coding({"system": "urn:x:y", "code": "1"}, URL + "0", "required", "p")
+    assert terminology.member_of("1", URL + "0") is None
