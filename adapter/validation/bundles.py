@@ -12,6 +12,7 @@ from typing import Any
 from adapter.validation.issues import Issue
 from adapter.validation.references import (
     REQUESTS,
+    full_url_of,
     is_restful,
     items,
     resource_of,
@@ -68,7 +69,7 @@ class _BundleCheck:
         self.kind = text(bundle, "type") or ""
         self.entries = items(bundle, "entry")
         self.resources = [resource_of(entry) for entry in self.entries]
-        self.full_urls = [text(entry, "fullUrl") for entry in self.entries]
+        self.full_urls = [full_url_of(entry) for entry in self.entries]
         self.issues: list[Issue] = []
         self.types = resource_types(release)
         self._index: _Index | None = None
@@ -223,7 +224,8 @@ class _BundleCheck:
             return found[0]
         local = _type_and_id(source)
         wanted = None
-        if full_url and full_url.endswith(local) and is_restful(full_url, self.release):
+        known = text(source, "id") is not None
+        if known and full_url and full_url.endswith(local) and is_restful(full_url, self.release):
             wanted = full_url[: -len(local)] + reference
             if found := self.index.by_url.get(wanted):
                 if len(found) > 1:
@@ -443,7 +445,7 @@ class _BundleCheck:
         full_url, resource = self.full_urls[number], self.resources[number]
         if full_url is None:
             self._without_url(entry, resource, at)
-        elif not is_absolute_url(full_url):
+        elif full_url and not is_absolute_url(full_url):
             message = f"a fullUrl is absolute, unlike '{full_url}'"
             self.say("error", "BUNDLE_ENTRY_URL_ABSOLUTE", at, message)
         elif resource is not None and is_restful(full_url, self.release):

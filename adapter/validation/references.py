@@ -68,6 +68,12 @@ def resource_of(entry: dict[str, Any]) -> Resource | None:
     return held if isinstance(held, dict) else None
 
 
+def full_url_of(entry: dict[str, Any]) -> str | None:
+    """The fullUrl of an entry, even an empty one."""
+    held = entry.get("fullUrl")
+    return held if isinstance(held, str) else None
+
+
 class BundleIndex:
     """The entries of one Bundle by ``fullUrl`` and by ``Type/id``."""
 
@@ -75,10 +81,12 @@ class BundleIndex:
         self.kind = text(bundle, "type") or ""
         self.by_url: dict[str, list[Resource]] = {}
         self.by_id: dict[str, list[tuple[int, str | None, Resource]]] = {}
+        self.url_of: dict[int, str | None] = {}  # by the identity of an entry's resource
         for number, entry in enumerate(items(bundle, "entry")):
-            full_url, resource = text(entry, "fullUrl"), resource_of(entry)
+            full_url, resource = full_url_of(entry), resource_of(entry)
             if resource is None:
                 continue
+            self.url_of[id(resource)] = full_url
             if full_url is not None:
                 self.by_url.setdefault(full_url, []).append(resource)
             given = text(resource, "id")
@@ -135,6 +143,10 @@ class Scope:
         if found is None:
             found = self._bundles[id(bundle)] = BundleIndex(bundle)
         return found
+
+    def full_url(self, bundle: Resource, resource: Resource) -> str | None:
+        """The fullUrl of the entry that holds a resource."""
+        return self.index(bundle).url_of.get(id(resource))
 
     def resolve(
         self,
@@ -278,10 +290,11 @@ def check_reference(
             target = contained(owner, reference[1:])
     elif bundle is not None:
         index = scope.index(bundle)
-        if full_url and _cut_off(reference, full_url, index.kind, release):
+        if full_url is not None and _cut_off(reference, full_url, index.kind, release):
             stopped = True
         else:
-            target = _follow(reference, full_url, index, path, release, issues)
+            if full_url is not None or owner is not bundle or is_absolute_url(reference):
+                target = _follow(reference, full_url, index, path, release, issues)
     else:
         target = scope.resolve(reference, owner)
     issues += _check_found(reference, target, stopped, scope, bundle, path, release)
