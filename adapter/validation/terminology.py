@@ -152,8 +152,10 @@ class Terminology:
         if value_set is None:
             return None
         if isinstance(value, dict):
-            held = value.get("coding", []) if "coding" in value or "text" in value else [value]
-            pairs = [(c.get("system"), c.get("code")) for c in held if isinstance(c, dict)]
+            concept = "coding" in value or "text" in value
+            pairs = [
+                (p[0], p[2]) for _, p in (_codings(value) if concept else ((0, _parts(value)),))
+            ]
         else:
             pairs = [(None, value)]
         answers = [_is_member(value_set, s, c) for s, c in pairs if isinstance(c, str)]
@@ -256,12 +258,7 @@ class Terminology:
         """A CodeableConcept: all its codings, and the value set it is bound to, if any."""
         if self.off:
             return NOTHING
-        held = concept.get("coding")
-        codings = tuple(
-            (index, _parts(one))
-            for index, one in enumerate(held if isinstance(held, list) else [held])
-            if isinstance(one, dict) and one
-        )
+        codings = _codings(concept)
         language = language or None
         key = (2, codings, value_set_url, strength, language, maximum, derived)
         found = self._answers.get(key)
@@ -524,6 +521,16 @@ def _parts(coding: Json) -> Parts:
         _text(coding.get("version")) or None,
         _text(coding.get("code")) or None,
         _text(coding.get("display")) or None,
+    )
+
+
+def _codings(concept: Json) -> Codings:
+    """The codings of a concept that hold anything, with their places."""
+    held = concept.get("coding")
+    return tuple(
+        (index, _parts(one))
+        for index, one in enumerate(held if isinstance(held, list) else [held])
+        if isinstance(one, dict) and one
     )
 
 
