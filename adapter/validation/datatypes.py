@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from adapter.validation.compiler import Compiler, StructureCompiler
 
 MAX_VALUE_SET = EXTENSION + "elementdefinition-maxValueSet"
-QUANTITIES = frozenset({"Quantity", "Age", "Count", "Distance", "Duration", "SimpleQuantity"})
+MEASURES = frozenset({"Age", "Count", "Distance", "Duration"})  # their units are not bound
 CODES = frozenset({"code", "string", "uri", "url", "canonical", "id", "markdown"})
 PLAIN_REFERENCE = re.compile(r"([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64}")
 TYPE_IN_URL = re.compile(r"(?:.*/)?([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64}(?:/_history/.+)?")
@@ -50,7 +50,9 @@ def checks(
         if base == "CodeableConcept.coding":
             return []
         return [_coded(compiler.terminology.check_coding, Binding(element, owner.derived))]
-    if code in QUANTITIES:
+    if code in MEASURES:
+        return [_unit(compiler)]
+    if code == "Quantity":
         return [_coded(compiler.terminology.check_quantity, Binding(element, owner.derived))]
     if code == "Identifier":
         return [_identifier]
@@ -134,6 +136,14 @@ def _coded(check_with: Callable[..., Any], binding: Binding) -> Check:
             maximum=maximum,
             derived=derived,
         )
+        return found
+
+    return check
+
+
+def _unit(compiler: Compiler) -> Check:
+    def check(value: Any, _sibling: Any, _context: Context) -> Found:
+        found: Found = compiler.terminology.check_unit(value, "") if type(value) is dict else None
         return found
 
     return check
@@ -258,7 +268,8 @@ def _doubtful(kind: str, allowed: frozenset[str]) -> Issue:
 
 
 def _is_base(url: str) -> bool:
-    return url.startswith(CORE) and url[len(CORE) :].isalpha() and url[len(CORE)].isupper()
+    name = url.partition("|")[0].removeprefix(CORE)
+    return name.isalpha() and name[:1].isupper()
 
 
 def _target_types(compiler: Compiler, targets: list[str]) -> frozenset[str] | None:

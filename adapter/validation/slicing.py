@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Typed = tuple[str | None, Any]  # the type where a choice tells it, and the value
 Getter = Callable[[Typed, Context], list[Typed]]
 Match = Callable[[Any, Context], bool]
+EXTENSIONS = frozenset({"extension", "modifierExtension"})
 STEPS = re.compile(r"\.(?![^(]*\))")
 EXTENSION_STEP = re.compile(r"""extension\(['"](.+)['"]\)""")
 OF_TYPE = re.compile(r"ofType\((\w+)\)")
@@ -33,6 +34,7 @@ class Slice:
     element: Element
     match: Match
     check: Check | None
+    beside_base: bool  # an extension's definition is checked too, not only what the slice says
     inner: Slices | None
 
     @property
@@ -72,6 +74,8 @@ class Slices:
                 if self.ordered and number < last:
                     issues.append(self._out_of_order(where))
                 last = max(last, number)
+                if self.slices[number].beside_base and (found := base(value, sibling, context)):
+                    issues += below(found, where)
             found = chosen(value, sibling, context)
             if found:
                 issues += below(found, where)
@@ -143,7 +147,7 @@ class Slicing:
         """The slices of an element; None when it has none that can be told apart."""
         stated = element.slicing or {}
         discriminators = stated.get("discriminator", [])
-        if not discriminators and element.name in ("extension", "modifierExtension"):
+        if not discriminators and element.name in EXTENSIONS:
             discriminators = [{"type": "value", "path": "url"}]
         made = []
         for one in element.slices:
@@ -151,23 +155,20 @@ class Slicing:
             if match is None:
                 continue
             inner = self.of(owner, one, step) if one.slices else None
-            made.append(Slice(one, match, self._check(owner, one), inner))
+            extension = one.name in EXTENSIONS
+            check = self._check(owner, one)
+            beside = extension and check is not None and not owner.is_extension
+            made.append(Slice(one, match, check, beside, inner))
         if not made:
             return None
         closed = stated.get("rules") == "closed"
         return Slices(step, made, closed, bool(stated.get("ordered")), owner.profile)
 
     def _check(self, owner: StructureCompiler, element: Element) -> Check | None:
-        if element.name in ("extension", "modifierExtension"):
-            plain = self.compiler.extensions.check(owner, element, element.path, "", element.path)
-            if not element.children:
-                return plain
-            if owner.is_extension:
-                return owner.object(element, "Extension")
-            own = owner.object(element, "Extension")
-            return lambda v, s, c: [*(plain(v, s, c) or ()), *(own(v, s, c) or ())]
-        declared = element.types[0] if element.types else {}
-        return owner.item(element, declared, element.path)
+        if element.name not in EXTENSIONS:
+            declared = element.types[0] if element.types else {}
+            return owner.item(element, declared, element.path)
+        return owner.object(element, "Extension") if element.children else None
 
     def _match(self, element: Element, discriminators: list[dict[str, str]]) -> Match | None:
         tests = []

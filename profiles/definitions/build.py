@@ -32,7 +32,7 @@ KEPT = {
     "StructureDefinition": "resourceType url version name status kind abstract type baseDefinition"
     " derivation context contextInvariant fhirVersion snapshot",
     "ValueSet": "resourceType url version name status compose immutable",
-    "CodeSystem": "resourceType url version name status caseSensitive valueSet hierarchyMeaning"
+    "CodeSystem": "resourceType url version name status language caseSensitive valueSet hierarchyMeaning"
     " compositional content supplements property concept",
 }
 ELEMENT = (
@@ -56,6 +56,7 @@ KEPT_EXTENSIONS = {
     SD + "structuredefinition-fmm-no-warnings",
     SD + "structuredefinition-standards-status",
     SD + "structuredefinition-xml-no-order",
+    SD + "version-specific-use",
     SD + "valueset-warning",
     SD + "codesystem-alternate",
     "http://hl7.org/fhir/tools/StructureDefinition/additional-binding",
@@ -114,9 +115,7 @@ def _extensions(element: dict[str, Any]) -> list[Any]:
 
 def _element(element: dict[str, Any]) -> dict[str, Any]:
     small = {
-        key: value
-        for key, value in element.items()
-        if key in ELEMENT or key.startswith(PREFIXES)
+        key: value for key, value in element.items() if key in ELEMENT or key.startswith(PREFIXES)
     }
     if small.get("isModifier") is False:
         del small["isModifier"]
@@ -149,6 +148,8 @@ def _concept(concept: dict[str, Any]) -> dict[str, Any]:
     properties = [p for p in concept.get("property", []) if p["code"] not in UNUSED_PROPERTIES]
     if properties:
         small["property"] = properties
+    if extensions := _extensions(concept):
+        small["extension"] = extensions
     designations = [
         {key: d[key] for key in ("language", "value") if key in d}
         for d in concept.get("designation", [])
@@ -219,9 +220,7 @@ def main(folder: Path) -> None:
             shared = {key for key in resources if key[0] != "StructureDefinition"}
         counts = write(archive, resources)
         manifest[f"{archive}.zip"] = {
-            "packages": [
-                {"name": n, "version": known[n][0], "sha256": known[n][1]} for n in names
-            ],
+            "packages": [{"name": n, "version": known[n][0], "sha256": known[n][1]} for n in names],
             "definitions": counts,
             "sha256": hashlib.sha256((HERE / f"{archive}.zip").read_bytes()).hexdigest(),
         }
