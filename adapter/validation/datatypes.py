@@ -165,9 +165,7 @@ def _identifier(value: Any, _sibling: Any, _context: Context) -> Found:
 
 
 def _attachment(value: Any, _sibling: Any, _context: Context) -> Found:
-    if type(value) is not dict or ("data" not in value and "url" not in value):
-        return None
-    return check_attachment(value, "")
+    return check_attachment(value, "") if type(value) is dict else None
 
 
 def narrative(release: str) -> Check:
@@ -204,8 +202,24 @@ def _reference(compiler: Compiler, declared: dict[str, Any]) -> Check:
                 return None
             return [_doubtful(match[1], allowed)]
         found = check_reference(
-            value, "", context.root, context.scope, context.bundle, context.full_url, release
+            value,
+            "",
+            context.root,
+            context.scope,
+            context.bundle,
+            context.full_url,
+            release,
+            context.container == "contained",
         )
+        stated = value.get("type")
+        if (
+            allowed is not None
+            and reference
+            and type(stated) is str
+            and stated.removeprefix(CORE) not in allowed
+        ):
+            text = f"the type '{stated}' is not one of {', '.join(sorted(allowed))}"
+            found = [*found, Issue("error", "structure", "", text, "Reference_REF_WrongTarget")]
         if type(reference) is str and targets:
             more = _target(compiler, reference, allowed, profiles, context)
             found = [*(found or ()), *more]

@@ -231,10 +231,11 @@ class Terminology:
         if found is None:
             binding = self._binding(value_set_url, strength, maximum, derived)
             parts = (system, version, code, None)
-            found = self._keep(
-                key,
-                self._coded(parts, binding, language) + code_forms.of_coding(system, code, ".code"),
-            )
+            said = self._coded(parts, binding, language)
+            if system == UCUM:  # its grammar is at hand: nothing is left unchecked
+                said = [i for i in said if i.severity == "error"]
+            said += code_forms.of_coding(system, code, ".code")
+            found = self._keep(key, said)
         return self._placed(found, path)
 
     def check_unit(self, quantity: Json, path: str) -> list[Issue]:

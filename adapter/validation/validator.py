@@ -22,11 +22,13 @@ from adapter.validation.definitions import CORE, Definitions
 from adapter.validation.fhirpath import Environment
 from adapter.validation.imposed import imposed_profiles
 from adapter.validation.issues import Issue
+from adapter.validation.narrative import check_language
 from adapter.validation.questionnaires import check_questionnaire
 from adapter.validation.reading import parse_json
 from adapter.validation.references import RunIndex, Scope
 from adapter.validation.responses import check_response
 from adapter.validation.tx_server import choose
+from adapter.validation.uris import check_labels
 
 Resource = dict[str, Any]
 ERRORS = frozenset({"error", "fatal"})
@@ -101,11 +103,12 @@ class Validator:
 
     def _context(self, resource: Resource) -> Context:
         scope = Scope(resource, self.run)
-        is_bundle = resource.get("resourceType") == "Bundle"
+        kind = resource.get("resourceType")
+        is_bundle = kind == "Bundle"
         context = Context(
             resource, resource, scope, Environment(resource, resource, None), self._nested
         )
-        context.plain = self.run is None and not is_bundle
+        context.plain = self.run is None and kind not in ("Bundle", "Parameters")
         context.bundle = resource if is_bundle else None
         context.language = _language(resource)
         context.environment = self._environment(context)
@@ -142,7 +145,7 @@ class Validator:
         bundle = outer.bundle
         full_url = outer.full_url
         if container == "entry" and bundle is not None:
-            full_url = _full_url(bundle, resource)
+            full_url = outer.scope.full_url(bundle, resource)
         if kind == "Bundle":
             bundle = resource
         context = replace(
@@ -172,6 +175,9 @@ class Validator:
             if found := check(resource, None, context):
                 issues += found
         issues += self._special(resource, kind)
+        issues += check_labels(resource, "")
+        if context.language is not None:
+            issues += check_language(resource, "")
         if "contained" in resource and context.container != "contained":
             issues += check_contained(resource, "")
         return issues
@@ -275,14 +281,6 @@ def _not_allowed(issue: Issue, url: str) -> Issue:
     text = f"this element is not allowed by the profile {url}"
     name = "Validation_VAL_Profile_NotAllowed"
     return replace(issue, path=f"{issue.path}.{key}", message=text, messageId=name)
-
-
-def _full_url(bundle: Resource, resource: Resource) -> str | None:
-    for entry in bundle.get("entry", ()):
-        if isinstance(entry, dict) and entry.get("resource") is resource:
-            url = entry.get("fullUrl")
-            return url if isinstance(url, str) else None
-    return None
 
 
 def _unknown_type(kind: Any, path: str | None = None) -> Issue:
