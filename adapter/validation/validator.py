@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import adapter.validation.packages as fhir_packages
 from adapter.errors import UsageError
-from adapter.validation import packages as fhir_packages
 from adapter.validation.bundles import check_bundle
 from adapter.validation.compiler import Compiler
 from adapter.validation.contained import check_contained
@@ -58,8 +58,9 @@ class Validator:
         self.release = release
         self.definitions = Definitions(release)
         for path in packages:
-            for kind, url, load in fhir_packages.index(path):
-                self.definitions.add_lazily(kind, url, load)
+            for needed in fhir_packages.with_dependencies(path):
+                for kind, url, load in fhir_packages.index(needed):
+                    self.definitions.add_lazily(kind, url, load)
         self.terminology = choose(self.definitions, release, terminology, _cache())
         self.run = run
         self._compiler = Compiler(self.definitions, self.terminology, best_practice)
