@@ -15,7 +15,7 @@ from adapter.validation.context import Check, Context, Found
 from adapter.validation.definitions import CORE, Definitions
 from adapter.validation.elements import Element, tree
 from adapter.validation.extensions import Extensions
-from adapter.validation.fixed import value_checks
+from adapter.validation.fixed import value_checks, value_needed
 from adapter.validation.invariants import Invariants
 from adapter.validation.issues import Issue
 from adapter.validation.members import (
@@ -270,7 +270,7 @@ class StructureCompiler:
     def _type_check(self, element: Element, declared: dict[str, Any], path: str) -> Check:
         code = declared.get("code", "")
         reference = element.definition.get("contentReference")
-        if reference and not declared:
+        if reference and not element.children:
             return self._referred(reference)
         if code == "xhtml":
             return datatypes.narrative(self.compiler.definitions.release)
@@ -329,10 +329,12 @@ class StructureCompiler:
         )
         kind = "string" if identifier else code
         own = self._element_check(element, code)
+        absent = value_needed(element)
 
         def closer(value: Any, sibling: Any, context: Context) -> Found:
             issues: list[Issue] = []
             if value is None:
+                issues += absent(sibling)
                 if not sibling:
                     text = "a primitive must have a value or extensions"
                     name = "Type_Specific_Checks_DT_Primitive_ValueExt"
@@ -382,7 +384,7 @@ class StructureCompiler:
         base = tree(found)
         inner = StructureCompiler(self.compiler, found, base)
         table: dict[str, Member] = {}
-        here = element.path
+        here = element.definition.get("base", {}).get("path") or element.path
         for child in base.children:
             stated = element.child(child.name)
             inner._members(Element({**base.definition, "path": here}), stated or child, code, table)

@@ -156,7 +156,14 @@ class Definition:
         value = root.child("value")
         self.types = _types(value)
         self.value_required = value is not None and value.minimum > 0
-        self.contexts = _contexts(structure, compiler.definitions.version)
+        version = compiler.definitions.version
+        self.for_version = _for_version(structure, version)
+        self.contexts = _contexts(structure, version)
+        self.queries = compiler.invariants.queries(
+            c.get("expression", "")
+            for c in structure.get("context", ())
+            if c.get("type") == "fhirpath" and _for_version(c, version)
+        )
         self.invariants = compiler.invariants.expressions(structure.get("contextInvariant", ()))
 
     def check(
@@ -172,7 +179,11 @@ class Definition:
         issues = []
         if modifier != self.modifier:
             issues.append(_misplaced(self.url, modifier))
-        if not self._allowed(places, at, primitive):
+        if not self.for_version:
+            text = f"the extension {self.url} is not for this release of FHIR"
+            name = "EXTENSION_FHIR_VERSION_LATEST"
+            issues.append(Issue("error", "business-rule", "", text, name))
+        if not self._allowed(places, at, primitive) and not self._queried(value, context):
             kind = "M" if modifier else "P"
             text = f"the extension {self.url} is not allowed to be used at this point ({at})"
             name = f"Extension_EXT{kind}_Context_Wrong"
@@ -187,6 +198,19 @@ class Definition:
         if not self.contexts.isdisjoint(places):
             return True
         return not primitive and at in self.contexts
+
+    def _queried(self, value: Resource, context: Context) -> bool:
+        """Whether what the extension stands on is among the results of a FHIRPath context."""
+        return any(
+            isinstance(node, dict)
+            and any(
+                held is value
+                for name in ("extension", "modifierExtension")
+                for held in node.get(name, ())
+            )
+            for query in self.queries
+            for node in query(context.resource, context.environment)
+        )
 
     def _value(self, value: Resource) -> list[Issue]:
         given = next((k[5:] for k in value if k.startswith("value")), None)
@@ -229,7 +253,7 @@ def _contexts(structure: Resource, version: str) -> frozenset[str] | None:
             continue
         expression = context.get("expression", "")
         if context.get("type") == "fhirpath":
-            return None
+            continue
         if context.get("type") == "element" and expression in EVERYWHERE:
             return None
         allowed.add(expression.partition("#")[2] or expression)

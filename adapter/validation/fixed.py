@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -14,6 +15,7 @@ from adapter.validation.context import Check, Context, Found
 from adapter.validation.elements import EXTENSION, Element
 from adapter.validation.issues import Issue
 
+LATER = "http://hl7.org/fhir/5.0/StructureDefinition/extension-ElementDefinition."
 Test = Callable[[Any], bool]
 
 
@@ -76,7 +78,7 @@ def value_checks(element: Element, profile: str) -> list[Check]:
     if length:
         made.append(_length(int(length)))
     for prefix, sign in (("minValue", -1), ("maxValue", 1)):
-        if (bound := element.value(prefix)) and not isinstance(bound[1], dict):
+        if bound := element.value(prefix):
             made.append(_bound(bound[1], sign))
     made += [check for e in element.definition.get("extension", ()) if (check := _extension(e))]
     return made
@@ -104,8 +106,38 @@ def _length(limit: int) -> Check:
     return check
 
 
+def value_needed(element: Element) -> Callable[[Any], list[Issue]]:
+    """What is wrong when a primitive has no value: one may be demanded, or an extension for it."""
+    alternatives = list(element.definition.get("valueAlternatives", ()))
+    needed = bool(element.definition.get("mustHaveValue"))
+    for extension in element.definition.get("extension", ()):
+        if extension["url"] == LATER + "valueAlternatives":
+            alternatives.append(extension.get("valueCanonical"))
+        elif extension["url"] == LATER + "mustHaveValue":
+            needed = needed or bool(extension.get("valueBoolean"))
+
+    def issues(sibling: Any) -> list[Issue]:
+        found = []
+        if needed:
+            name = "PRIMITIVE_MUSTHAVEVALUE_MESSAGE"
+            found.append(Issue("error", "invalid", "", "the element must have a value", name))
+        held = sibling.get("extension", ()) if isinstance(sibling, dict) else ()
+        if alternatives and not any(
+            isinstance(e, dict) and e.get("url") in alternatives for e in held
+        ):
+            text = f"without a value, one of the extensions {', '.join(alternatives)} must be there"
+            found.append(
+                Issue("error", "invalid", "", text, "PRIMITIVE_VALUE_ALTERNATIVES_MESSAGE")
+            )
+        return found
+
+    return issues
+
+
 def _bound(bound: Any, sign: int) -> Check:
     limit = _comparable(bound)
+    if isinstance(bound, dict):
+        return _quantity_bound(bound, sign)
     name = f"Type_Specific_Checks_DT_{'Decimal_GT' if sign > 0 else 'Decimal_LT'}"
 
     def check(value: Any, _sibling: Any, _context: Context) -> Found:
@@ -118,6 +150,44 @@ def _bound(bound: Any, sign: int) -> Check:
         return None
 
     return check
+
+
+def _quantity_bound(bound: dict[str, Any], sign: int) -> Check:
+    """A bound of a Quantity; of a date it is a distance from today."""
+    limit = _comparable(bound.get("value"))
+    unit = (bound.get("system"), bound.get("code"))
+    name = "MAX_VALUE_IS_MAX" if sign > 0 else "MIN_VALUE_IS_MIN"
+
+    def check(value: Any, _sibling: Any, _context: Context) -> Found:
+        if isinstance(value, str):
+            past = _date_bound(bound, sign)
+            return None if past is None or not past(value) else [_past(name, bound)]
+        given = _comparable(value.get("value")) if isinstance(value, dict) else None
+        if given is None or limit is None or (value.get("system"), value.get("code")) != unit:
+            return None
+        return [_past(name, bound)] if (given > limit if sign > 0 else given < limit) else None
+
+    return check
+
+
+def _past(name: str, bound: dict[str, Any]) -> Issue:
+    text = f"the value is past the bound of {bound.get('value')} {bound.get('code', '')}".rstrip()
+    return Issue("error", "invalid", "", text, name)
+
+
+def _date_bound(bound: dict[str, Any], sign: int) -> Callable[[str], bool] | None:
+    days = {"a": 365.25, "mo": 30.4375, "wk": 7, "d": 1}.get(str(bound.get("code")))
+    if days is None or not isinstance(bound.get("value"), int | float):
+        return None
+    limit = datetime.now(UTC) + sign * timedelta(days=days * float(bound["value"]))
+    wanted = limit.date().isoformat()
+
+    def past(value: str) -> bool:
+        held = value[:10]
+        edge = wanted[: len(held)]
+        return held > edge if sign > 0 else held < edge
+
+    return past
 
 
 def _comparable(value: Any) -> Any:

@@ -11,11 +11,12 @@ from typing import Any
 from adapter.validation.context import Check, Context, Found
 from adapter.validation.definitions import CORE, Definitions
 from adapter.validation.elements import EXTENSION, Element
-from adapter.validation.fhirpath import NotEvaluated, compile_invariant
+from adapter.validation.fhirpath import NotEvaluated, compile_expression, compile_invariant
 from adapter.validation.issues import Issue
 from adapter.validation.quick_invariants import QUICK, Quick
 
 Test = Callable[[Any, Any, Any], bool]
+Query = Callable[[Any, Any], list[Any]]
 BEST_PRACTICE = EXTENSION + "elementdefinition-bestpractice"
 # tested elsewhere: empty elements, orphans among contained resources, narrative
 BUILT_IN = frozenset({"ele-1", "dom-3", "txt-1", "txt-2"})
@@ -40,6 +41,16 @@ class Invariants:
         if inlined or code in ("", "Extension"):
             return None
         return self._check(element, code, profile, self._type_keys(code))
+
+    def queries(self, expressions: Iterable[str]) -> list[Query]:
+        """Expressions that are asked of a whole resource."""
+        made = []
+        for text in expressions:
+            try:
+                made.append(compile_expression(text, self.definitions, None))
+            except NotEvaluated as error:
+                self.not_evaluated[text] = str(error)
+        return made
 
     def expressions(self, expressions: Iterable[str]) -> list[Test]:
         """Tests of bare expressions."""

@@ -191,7 +191,8 @@ class Generator:
             else:
                 own[key] = copy.deepcopy(value)
         if "type" in definition:
-            own.pop("contentReference", None)
+            if not {type_code(t) for t in definition["type"]} <= {"BackboneElement", "Element"}:
+                own.pop("contentReference", None)
             self._retype(element, before)
         for name in ("minimum", "maximum", "types", "repeats", "name"):
             vars(element).pop(name, None)
