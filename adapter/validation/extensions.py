@@ -41,7 +41,7 @@ class Extensions:
         modifier = element.name == "modifierExtension"
         own = owner.structure if owner.is_extension else None
         relative = owner.structure["type"] == "Extension"
-        places = {here, code, path, *self._above(here), *self._above(code)} - {""}
+        places = {here, code, path, *self.above(here), *self.above(code)} - {""}
         static = frozenset(places)
         primitive = self.compiler.is_primitive(code)
 
@@ -71,8 +71,8 @@ class Extensions:
 
         return check
 
-    def _above(self, path: str) -> list[str]:
-        """The path, its type replaced by each of the type's ancestors."""
+    def above(self, path: str) -> list[str]:
+        """A path, its type replaced by each of the type's ancestors."""
         name, dot, rest = path.partition(".")
         if name not in self._ancestors:
             self._ancestors[name] = []
@@ -197,7 +197,11 @@ class Definition:
             return True
         if not self.contexts.isdisjoint(places):
             return True
-        return not primitive and at in self.contexts
+        if primitive:
+            return False
+        return at in self.contexts or not self.contexts.isdisjoint(
+            self.compiler.extensions.above(at)
+        )
 
     def _queried(self, value: Resource, context: Context) -> bool:
         """Whether what the extension stands on is among the results of a FHIRPath context."""

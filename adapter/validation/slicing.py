@@ -288,7 +288,7 @@ class Slicing:
         inside = []
         for child in element.children:
             test = self._criteria(child)
-            if test is not None and (child.minimum > 0 or child.value("fixed")):
+            if test is not None:
                 inside.append((child.name.removesuffix("[x]"), child.name.endswith("[x]"), test))
         if inside:
             return lambda value: all(
