@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from adapter.mapping import Progress as ProgressFunction
+if TYPE_CHECKING:  # the stages are imported by the command that needs them
+    from adapter.mapping import Progress as ProgressFunction
 
 WIDE = 180  # columns where the output is a file or a pipe, so that no place is cut
 
