@@ -31,6 +31,7 @@ STDIN = "-"
 SUFFIXES = (".json", ".ndjson", ".xml", ".json.gz", ".ndjson.gz", ".xml.gz")
 NO_RESOURCE_FILES = frozenset({"package.json", "package-lock.json"})
 
+_ROOT = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?([A-Za-z_][\w.-]*)")
 _DIGITS = bytes.maketrans(b"123456789.E", b"0000000000e")
 _MANY_DIGITS = b"0" * 16  # a double keeps 15
 _LONG_NUMBER = re.compile(rb"[:\[,\s]-?[0-9.]{16}")
@@ -89,7 +90,7 @@ def read(document: Document, definitions: Definitions) -> Instance:
         resource, issues = parse_xml(document.data, definitions)
     else:
         resource, issues = parse_json(document.data, document.line)
-    if document.found and _is_no_resource(document, resource):
+    if document.found and _is_no_resource(document, resource, definitions):
         text = "no FHIR resource (it names no type): skipped"
         resource, issues = None, [Issue("information", "informational", "", text)]
     return Instance(document.file, document.line, resource, issues, document.data, document.form)
@@ -152,11 +153,18 @@ def _fatal(message: str, line: int) -> Issue:
     return Issue("fatal", "structure", "", f"Error parsing JSON: {message}", line=line)
 
 
-def _is_no_resource(document: Document, resource: dict[str, Any] | None) -> bool:
+def _is_no_resource(
+    document: Document, resource: dict[str, Any] | None, definitions: Definitions
+) -> bool:
     """A folder may hold other files too, such as a run's ledger."""
-    if document.form == "xml":
-        return b"http://hl7.org/fhir" not in document.data and not document.fault
-    return resource is not None and "resourceType" not in resource
+    if document.form == "json":
+        return resource is not None and "resourceType" not in resource
+    root = _ROOT.search(document.data)
+    return (
+        root is not None
+        and root.group(1).decode() not in definitions.resource_types
+        and b"http://hl7.org/fhir" not in document.data
+    )
 
 
 def documents(paths: Iterable[str | Path]) -> Iterator[Document]:

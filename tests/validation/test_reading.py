@@ -79,6 +79,25 @@ def test_other_json_of_a_folder_is_skipped_and_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("content", "skipped"),
+    [
+        ("<html><body/></html>", True),
+        ('<?xml version="1.0"?><!-- x --><ODM xmlns="http://www.cdisc.org/ns/odm/v1.3"/>', True),
+        ("<Patient><active/></Patient>", False),
+        ('<Foo xmlns="http://hl7.org/fhir"/>', False),
+        ("", False),
+        (XML.encode("utf-16"), False),
+    ],
+)
+def test_other_xml_of_a_folder_is_skipped(
+    tmp_path: Path, content: str | bytes, skipped: bool
+) -> None:
+    written(tmp_path, "x.xml", content)
+    (found,) = instances([tmp_path], R4)
+    assert ([issue.severity for issue in found.issues] == ["information"]) is skipped
+
+
+@pytest.mark.parametrize(
     "content",
     [PATIENT + "\n" + PATIENT, json.dumps(json.loads(PATIENT), indent=1), '<a xmlns="urn:x"/>'],
 )
