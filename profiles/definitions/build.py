@@ -2,7 +2,7 @@
 
 ``python profiles/definitions/build.py PACKAGES`` reads the NPM packages named in ``packages.txt``
 (a folder of ``.tgz``, checked against the sha256 given there) and writes ``r4.zip``, ``r4b.zip``,
-``r5.zip``, ``terminology.zip`` and ``MANIFEST.json`` beside itself: the same input, the same bytes.
+``r5.zip``, ``terminology.zip``, ``search-parameters.zip`` and ``MANIFEST.json`` beside itself: the same input, the same bytes.
 HL7 publishes these definitions under CC0 (https://hl7.org/fhir/license.html). Text for people
 (definitions, comments, mappings, narratives) is left out; what decides a verdict is kept whole.
 """
@@ -14,7 +14,7 @@ import json
 import sys
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ ARCHIVES = {
     "r5": ["hl7.fhir.r5.core", "hl7.fhir.uv.extensions.r5"],
 }
 CROSS_VERSION = "hl7.fhir.xver-extensions"
+# where the types of search parameters come from, which capability statements repeat
+SEARCH_PARAMETERS = {"R4": "r4", "R4B": "r4b", "R5": "r5"}
 KEPT = {
     "StructureDefinition": "resourceType url version name status kind abstract type baseDefinition"
     " derivation context contextInvariant fhirVersion snapshot",
@@ -78,13 +80,15 @@ def packages(folder: Path) -> dict[str, tuple[str, str, Path]]:
     return found
 
 
-def definitions(file: Path) -> Iterator[dict[str, Any]]:
+def definitions(
+    file: Path, kinds: Collection[str] = KINDS
+) -> Iterator[dict[str, Any]]:
     """The canonical resources of a package, its examples left out."""
     core_examples = ".examples-" in file.name
     with tarfile.open(file) as package:
         for member in package:
             name = member.name.removeprefix("package/")
-            if name.split("-")[0] not in KINDS or not name.endswith(".json"):
+            if name.split("-")[0] not in kinds or not name.endswith(".json"):
                 continue
             content = package.extractfile(member)
             assert content is not None
@@ -107,6 +111,20 @@ def minify(resource: dict[str, Any]) -> dict[str, Any]:
     if kind == "ValueSet" and "compose" not in small and "expansion" in resource:
         small["expansion"] = {"contains": resource["expansion"].get("contains", [])}
     return small
+
+
+def correct(resource: dict[str, Any]) -> None:
+    """R4's vital signs bind units to every type of a component's value: HL7's validator takes that
+    for a mistake, and the binding for an extensible one; so do we."""
+    vital = SD + "vitalsigns"
+    if resource.get("version") != "4.0.1" or vital not in (
+        resource["url"],
+        resource.get("baseDefinition"),
+    ):
+        return
+    for element in resource.get("snapshot", {}).get("element", []):
+        if element["path"] == "Observation.component.value[x]" and "binding" in element:
+            element["binding"]["strength"] = "extensible"
 
 
 def _extensions(element: dict[str, Any]) -> list[Any]:
@@ -173,6 +191,16 @@ def cross_version(file: Path) -> dict[str, Any]:
         return found
 
 
+def search_parameters(files: list[Path]) -> dict[str, str]:
+    """The types of search parameters by their canonical."""
+    found = {
+        resource["url"]: resource["type"]
+        for file in files
+        for resource in definitions(file, ["SearchParameter"])
+    }
+    return dict(sorted(found.items()))
+
+
 def write(archive: str, resources: dict[tuple[str, str], dict[str, Any]]) -> dict[str, int]:
     """One zip: a member for each definition, and an index of canonicals."""
     counts = dict.fromkeys(KINDS, 0)
@@ -216,6 +244,7 @@ def main(folder: Path) -> None:
                 key = (resource["resourceType"], resource["url"])
                 if key not in shared:
                     resources[key] = minify(resource)
+                    correct(resources[key])
         if archive == "terminology":
             shared = {key for key in resources if key[0] != "StructureDefinition"}
         counts = write(archive, resources)
@@ -229,6 +258,17 @@ def main(folder: Path) -> None:
     manifest["cross-version.zip"] = {
         "packages": [{"name": name, "version": version, "sha256": sha256}],
         "sha256": hashlib.sha256((HERE / "cross-version.zip").read_bytes()).hexdigest(),
+    }
+    types = {
+        f"{release}.json": search_parameters([known[name][2] for name in ARCHIVES[archive]])
+        for release, archive in SEARCH_PARAMETERS.items()
+    }
+    write_zip("search-parameters", types)
+    used = sorted({name for archive in SEARCH_PARAMETERS.values() for name in ARCHIVES[archive]})
+    manifest["search-parameters.zip"] = {
+        "packages": [{"name": n, "version": known[n][0], "sha256": known[n][1]} for n in used],
+        "definitions": {member.removesuffix(".json"): len(t) for member, t in types.items()},
+        "sha256": hashlib.sha256((HERE / "search-parameters.zip").read_bytes()).hexdigest(),
     }
     (HERE / "MANIFEST.json").write_text(json.dumps(manifest, indent=1) + "\n")
 
