@@ -2,7 +2,8 @@
 
 ``python profiles/definitions/build.py PACKAGES`` reads the NPM packages named in ``packages.txt``
 (a folder of ``.tgz``, checked against the sha256 given there) and writes ``r4.zip``, ``r4b.zip``,
-``r5.zip``, ``terminology.zip``, ``search-parameters.zip`` and ``MANIFEST.json`` beside itself: the same input, the same bytes.
+``r5.zip``, ``terminology.zip``, ``search-parameters.zip`` and ``MANIFEST.json`` beside itself: the
+same input, the same bytes.
 HL7 publishes these definitions under CC0 (https://hl7.org/fhir/license.html). Text for people
 (definitions, comments, mappings, narratives) is left out; what decides a verdict is kept whole.
 """
@@ -80,9 +81,7 @@ def packages(folder: Path) -> dict[str, tuple[str, str, Path]]:
     return found
 
 
-def definitions(
-    file: Path, kinds: Collection[str] = KINDS
-) -> Iterator[dict[str, Any]]:
+def definitions(file: Path, kinds: Collection[str] = KINDS) -> Iterator[dict[str, Any]]:
     """The canonical resources of a package, its examples left out."""
     core_examples = ".examples-" in file.name
     with tarfile.open(file) as package:
