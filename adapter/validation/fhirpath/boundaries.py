@@ -28,7 +28,7 @@ def of_decimal(number: Decimal, digits: int, high: bool) -> Decimal | None:
         return bound.quantize(Decimal(1).scaleb(-digits))
     if abs(bound) < Decimal(1).scaleb(-digits):
         zero = Decimal(0).scaleb(-digits)
-        return -zero.copy_abs() if number < 0 and not high else zero
+        return zero.copy_negate() if number < 0 and not high else zero
     rounded = bound.quantize(Decimal(1).scaleb(-digits), ROUND_CEILING if high else ROUND_FLOOR)
     return rounded if rounded else bound.quantize(Decimal(1).scaleb(-digits), ROUND_DOWN)
 
@@ -51,10 +51,8 @@ def of_temporal(value: Temporal, digits: int | None, high: bool) -> Temporal:
         raise EvaluationError(f"no date has a precision of {digits}")
     text, zone = _split(value.text)
     text = _full_date(text, high)
-    if digits <= 10:
-        zone = ""
-    else:
-        zone = zone or (_LATEST_ZONE if high else _EARLIEST_ZONE)
+    limit = _LATEST_ZONE if high else _EARLIEST_ZONE
+    zone = "" if digits <= 10 else zone or limit
     text = text[: _DATE_LENGTHS[digits]] + zone
     return _read(text, "dateTime" if "T" in text else "date")
 

@@ -26,8 +26,8 @@ class Environment:
     """What surrounds the focus.
 
     ``resource`` is ``%resource``, ``root`` is ``%rootResource``. ``resolve`` answers a reference,
-    ``member_of`` and ``conforms_to`` whether a value is in a value set or fits a profile (None where
-    that is unknown); without them the functions of that name raise NotEvaluated.
+    ``member_of`` and ``conforms_to`` whether a value is in a value set or fits a profile (None
+    where that is unknown); without them the functions of that name raise NotEvaluated.
     """
 
     resource: Resource
@@ -155,3 +155,16 @@ def one_of(code: Code, what: str) -> One:
         return found[0] if found else None
 
     return one
+
+
+def only_of(code: Code) -> One:
+    """The only item of a code, None when there is not exactly one."""
+    if code.one is not None:
+        return code.one
+    items = code.items
+
+    def only(v: Any, r: Any) -> Any:
+        found = items(v, r)
+        return found[0] if len(found) == 1 else None
+
+    return only

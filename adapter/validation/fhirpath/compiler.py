@@ -13,10 +13,12 @@ from typing import Any
 from adapter.validation.fhirpath import functions
 from adapter.validation.fhirpath.arithmetic import OPERATORS, negative
 from adapter.validation.fhirpath.code import (
+    NOTHING,
     Code,
     boolean,
     constant,
     one_of,
+    only_of,
     single,
 )
 from adapter.validation.fhirpath.errors import EvaluationError, NotEvaluated
@@ -44,6 +46,7 @@ from adapter.validation.fhirpath.types import (
 )
 from adapter.validation.fhirpath.values import (
     Node,
+    all_differ,
     all_equal,
     all_equivalent,
     contains,
@@ -190,14 +193,16 @@ class Compiler:
             if name.startswith(prefix):
                 return constant([base + name.removeprefix(prefix)], STRING)
         self.needs_run = True
-        wrap = self.wrap
+        wrap, strict = self.wrap, self.strict
 
         def given(_v: Any, r: Any) -> list[Any]:
             if name in r.defined:
                 found: list[Any] = r.defined[name]
                 return found
             if name not in r.variables:
-                raise NotEvaluated(f"%{name} is unknown")
+                if strict:
+                    raise NotEvaluated(f"%{name} is unknown")
+                return NOTHING  # as HL7's validator has it
             held = r.variables[name]
             return [wrap(one) for one in held] if isinstance(held, list) else [wrap(held)]
 
@@ -305,13 +310,12 @@ class Compiler:
             found, others = these(v, r), those(v, r)
             if not found or not others:
                 return None
-            same = all_equal(found, others)
-            return None if same is None else same is wanted
+            return all_equal(found, others) if wanted else all_differ(found, others)
 
         return compare_all
 
     def _ordering(self, operator: str, left: Code, right: Code) -> functions.Truth:
-        one, other = one_of(left, operator), one_of(right, operator)
+        one, other = only_of(left), only_of(right)
         first, second = self.to_value(left.type), self.to_value(right.type)
         judge = _ORDERS[operator]
 
@@ -391,7 +395,8 @@ def _string_equality(left: Code, right: Code, wanted: bool) -> functions.Truth:
     if left.constant:
         left, right = right, left
     one, other = left.one, right.one
-    assert one is not None and other is not None  # noqa: S101 - the caller asked
+    assert one is not None  # noqa: S101 - the caller asked
+    assert other is not None  # noqa: S101 - the caller asked
     if right.constant and (text := other(None, None)) is not None:
 
         def is_text(v: Any, r: Any) -> bool | None:
@@ -433,11 +438,9 @@ def _date_ordering(
         if x is None or y is None:
             return None
         # texts of one form in one zone stand in the order of time
-        if type(x) is str and type(y) is str and len(x) == len(y):
-            size = len(x)
-            if size == 10 or (size > 18 and x[19:20] == y[19:20] and x[-6:] == y[-6:]):
-                if size == 10 or x[-1] == "Z":
-                    return judge((x > y) - (x < y))
+        same = type(x) is str and type(y) is str and (size := len(x)) == len(y)
+        if same and (size == 10 or (size > 18 and x[-1] == "Z" == y[-1])):
+            return judge((x > y) - (x < y))
         return general(v, r)
 
     return compare

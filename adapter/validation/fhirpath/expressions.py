@@ -91,9 +91,9 @@ def compile_invariant(
 def repair(text: str, key: str, release: str) -> str:
     """What a published expression means, where it does not say it."""
     for one in _repairs():
-        if release in one.get("in", (release,)) and key == one.get("key", key):
-            if text == one.get("says", text) and ("says" in one or key):
-                return str(one["means"])
+        here = release in one.get("in", (release,)) and key == one.get("key", key)
+        if here and text == one.get("says", text) and ("says" in one or key):
+            return str(one["means"])
     return text
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from adapter.validation.fhirpath.code import NOTHING, Code, single
 from adapter.validation.fhirpath.errors import NotEvaluated
-from adapter.validation.fhirpath.types import STRING, Element, Type, Types
+from adapter.validation.fhirpath.types import INFO, STRING, Element, Type, Types
 from adapter.validation.fhirpath.values import Node, Prim, text
 
 
@@ -32,7 +32,7 @@ class Paths:
         if kind is None:
             return self._any_step(owner, name)
         if kind.system:
-            return self._nowhere(kind, name)
+            return self._of_system(owner, kind, name)
         if kind.category:
             return self._of_primitive(owner, kind, name)
         element = kind.elements.get(name)
@@ -47,6 +47,12 @@ class Paths:
             return self._choice(owner, element)
         ((key, code),) = element.choices.items()
         return self.at_key(owner, key, code, element.many)
+
+    def _of_system(self, owner: Code, kind: Type, name: str) -> Code:
+        if kind is not INFO or name not in ("name", "namespace"):
+            return self._nowhere(kind, name)
+        items = owner.items
+        return Code(lambda v, r: [getattr(item, name) for item in items(v, r)], STRING)
 
     def _nowhere(self, kind: Type, name: str) -> Code:
         if self.strict:

@@ -1,7 +1,7 @@
 """Dates, times and instants that are as precise as their text.
 
-https://hl7.org/fhirpath/N1/#datetime; where FHIRPath leaves a choice, the answers are those of HL7's
-own engine: minutes are the least precise time of a day, and seconds and milliseconds one precision.
+https://hl7.org/fhirpath/N1/#datetime; where FHIRPath leaves a choice, the answers are those of
+HL7's engine: minutes are the least precise time of a day, seconds and milliseconds one precision.
 """
 
 from __future__ import annotations

@@ -33,6 +33,9 @@ from adapter.validation.fhirpath.types import (
 _TEMPORAL = {"date": DATE, "dateTime": DATE_TIME, "time": TIME}
 
 
+_CALENDAR_ONLY = frozenset({"year", "years", "month", "months"})
+
+
 class Prim:
     """A primitive with an id or extensions, and perhaps no value."""
 
@@ -98,11 +101,7 @@ def _moment(kind: str) -> Callable[[Any], Any]:
 _CONVERT: dict[str, Callable[[Any], Any]] = {
     "decimal": _decimal,
     "date": _moment("date"),
-    "dateTime": lambda value: (
-        (temporal.read(value, "dateTime" if "T" in value else "date") or value)
-        if type(value) is str
-        else value
-    ),
+    "dateTime": _moment("dateTime"),
     "time": _moment("time"),
 }
 
@@ -195,6 +194,8 @@ def _objects_equal(one: Any, other: Any) -> bool | None:
 def _quantities_equal(one: Quantity, other: Quantity) -> bool | None:
     if one.unit == other.unit:
         return one.value == other.value
+    if {one.unit, other.unit} & _CALENDAR_ONLY:
+        return None  # a calendar's year or month is no fixed time
     first, second = measure(one), measure(other)
     if first is None or second is None:
         return None
@@ -215,24 +216,32 @@ def order(left: Any, right: Any) -> int | None:
         return None
     if (type(one) is str and type(other) is str) or (_is_number(one) and _is_number(other)):
         one, other = number(one), number(other)
-        return (one > other) - (one < other)
+        return int(one > other) - int(one < other)
     if isinstance(one, Temporal) and isinstance(other, Temporal):
         if (one.kind == "time") == (other.kind == "time"):
             return temporal.compare(one, other)
     elif isinstance(one, (Node, Quantity)) and isinstance(other, (Node, Quantity)):
-        return _order_of_quantities(as_quantity(one), as_quantity(other))
+        return _order_of_quantities(one, other)
     raise EvaluationError(f"{_kind(one)} and {_kind(other)} have no order")
 
 
-def _order_of_quantities(one: Quantity | None, other: Quantity | None) -> int | None:
+def _order_of_quantities(left: Any, right: Any) -> int | None:
+    one, other = as_quantity(left), as_quantity(right)
     if one is None or other is None:
         return None
-    if one.unit == other.unit:
+    if one.unit == other.unit or _same_unit(left, right):
         return (one.value > other.value) - (one.value < other.value)
     first, second = measure(one), measure(other)
     if first is None or second is None or first[1] != second[1]:
         return None
     return (first[0] > second[0]) - (first[0] < second[0])
+
+
+def _same_unit(left: Any, right: Any) -> bool:
+    """Whether both show the same unit, or none, whatever their codes."""
+    if not isinstance(left, Node) or not isinstance(right, Node):
+        return False
+    return bool(left.value.get("unit") == right.value.get("unit"))
 
 
 def _kind(value: Any) -> str:
@@ -260,11 +269,11 @@ def _folded(value: str) -> str:
 
 def _rounded_equal(one: Any, other: Any) -> bool:
     if type(one) is int and type(other) is int:
-        return one == other
+        return bool(one == other)
     first, second = Decimal(one), Decimal(other)
     least = max(min(int(first.as_tuple().exponent), 0), min(int(second.as_tuple().exponent), 0))
     step = Decimal(1).scaleb(least)
-    return first.quantize(step) == second.quantize(step)
+    return bool(first.quantize(step) == second.quantize(step))
 
 
 def _objects_equivalent(one: Any, other: Any) -> bool:
@@ -323,6 +332,14 @@ def all_equal(left: list[Any], right: list[Any]) -> bool | None:
         if same is None:
             answer = None
     return answer
+
+
+def all_differ(left: list[Any], right: list[Any]) -> bool | None:
+    """``!=`` of two collections, neither of them empty: as HL7 has it, no pair is equal."""
+    if len(left) != len(right):
+        return True
+    pairs = [equal(one, other) for one, other in zip(left, right, strict=True)]
+    return False if True in pairs else None if None in pairs else True
 
 
 def strings(items: Iterable[Any]) -> list[str] | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from adapter.validation.fhirpath.code import (
     NOTHING,
     Code,
+    One,
     Truth,
     boolean,
     one_of,
@@ -25,7 +26,7 @@ from adapter.validation.fhirpath.functions.common import (
     value_of,
 )
 from adapter.validation.fhirpath.syntax import Syntax, Unary, Variable
-from adapter.validation.fhirpath.types import INTEGER
+from adapter.validation.fhirpath.types import INTEGER, Type
 from adapter.validation.fhirpath.values import (
     are_distinct,
     contains,
@@ -172,7 +173,8 @@ def _select(compiler: Compiler, source: Code, arguments: Arguments, scope: Scope
 
         def numbered(v: Any, r: Any) -> list[Any]:
             found: list[Any] = []
-            for r.index, item in enumerate(items(v, r)):
+            for number, item in enumerate(items(v, r)):
+                r.index = number
                 found += inner(item, r)
             return found
 
@@ -219,7 +221,8 @@ def _aggregate(compiler: Compiler, source: Code, arguments: Arguments, scope: Sc
     def total(v: Any, r: Any) -> list[Any]:
         before, index = r.total, r.index
         r.total = NOTHING if start is None else start(v, r)
-        for r.index, item in enumerate(items(v, r)):
+        for number, item in enumerate(items(v, r)):
+            r.index = number
             r.total = step(item, r)
         found, r.total, r.index = r.total, before, index
         return found  # type: ignore[no-any-return]
@@ -360,7 +363,7 @@ def _distinct(compiler: Compiler, source: Code, _arguments: Arguments, _scope: S
 def _comparable(compiler: Compiler, source: Code) -> Code:
     """The input so that its items compare as they are."""
     kind = source.type
-    if kind is None or kind.system or kind.category in ("string", "boolean", "integer"):
+    if kind is None or kind.system or kind.category in _SIMPLE:
         return source
     return compiler.paths.free(source)
 
@@ -377,7 +380,7 @@ def _sort(compiler: Compiler, source: Code, arguments: Arguments, scope: Scope) 
         argument, sign = _descending(argument)
         code = compiler.compile(argument, inner)
         one, convert = one_of(code, "sort"), compiler.to_value(code.type)
-        keys.append((lambda v, r, one=one, convert=convert: convert(one(v, r)), sign))
+        keys.append((_key(one, convert), sign))
     items = source.items
 
     def ordered(v: Any, r: Any) -> list[Any]:
@@ -387,7 +390,7 @@ def _sort(compiler: Compiler, source: Code, arguments: Arguments, scope: Scope) 
             for one, other, (_, sign) in zip(left[0], right[0], keys, strict=True):
                 if one is None or other is None:
                     if one is not other:
-                        return -sign if one is None else sign
+                        return sign if one is None else -sign
                 elif found := order(one, other):
                     return found * sign
             return 0
@@ -397,6 +400,10 @@ def _sort(compiler: Compiler, source: Code, arguments: Arguments, scope: Scope) 
     return Code(ordered, source.type)
 
 
+def _key(one: One, convert: Callable[[Any], Any]) -> One:
+    return lambda v, r: convert(one(v, r))
+
+
 def _descending(argument: Syntax) -> tuple[Syntax, int]:
     """What to sort by, and -1 for the greatest first: a minus stands before the key."""
     if isinstance(argument, Unary) and argument.operator == "-":
@@ -404,17 +411,25 @@ def _descending(argument: Syntax) -> tuple[Syntax, int]:
     return argument, 1
 
 
+_SIMPLE = frozenset({"string", "boolean", "integer"})
+
+
 # -- combinations ----------------------------------------------------------------------------------
+
+
+def _compares_as_json(kind: Type) -> bool:
+    if kind.category:
+        return kind.category in _SIMPLE
+    return "Quantity" not in kind.ancestors
 
 
 def _pair(compiler: Compiler, source: Code, argument: Syntax, scope: Scope) -> tuple[Code, Code]:
     """The input and an argument, so that their items compare with each other."""
     other = compiler.compile(argument, scope)
-    if source.type is other.type and source.type is not None:
-        if source.type.category in ("string", "boolean", "integer") or (
-            not source.type.category and "Quantity" not in source.type.ancestors
-        ):
-            return source, other
+    kind = source.type
+    alike = kind is other.type and kind is not None and _compares_as_json(kind)
+    if alike:
+        return source, other
     return compiler.paths.free(source), compiler.paths.free(other)
 
 

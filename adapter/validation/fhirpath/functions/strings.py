@@ -11,15 +11,16 @@ import html
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from adapter.validation.fhirpath.code import NOTHING, Code, one_of, single
+from adapter.validation.fhirpath.code import NOTHING, Code, One, one_of, single
 from adapter.validation.fhirpath.errors import EvaluationError, NotEvaluated
-from adapter.validation.fhirpath.functions.common import on_one, value_of
+from adapter.validation.fhirpath.functions.common import value_of
 from adapter.validation.fhirpath.syntax import Syntax
 from adapter.validation.fhirpath.types import BOOLEAN, INTEGER, STRING, Type
-from adapter.validation.fhirpath.values import text
+from adapter.validation.fhirpath.values import Node, plain, text
 
 if TYPE_CHECKING:
     from adapter.validation.fhirpath.compiler import Compiler, Scope
@@ -36,50 +37,87 @@ def _only_strings(compiler: Compiler, source: Code, name: str) -> None:
         raise NotEvaluated(f"{name}() wants a string, not {kind.name}")
 
 
-def _string_function(
-    name: str, apply: Callable[..., Any], kind: Type, least: int, most: int
-) -> Function:
-    """A function of a string and arguments, empty when any of them is."""
+@dataclass(frozen=True)
+class _Policy:
+    """What HL7's engine answers where FHIRPath leaves it open.
 
-    def build(compiler: Compiler, source: Code, arguments: Arguments, scope: Scope) -> Code:
+    ``valueless``: for a string that has an extension only. ``many``: for more than one item, where
+    ``FIRST`` asks the first and ERROR signals one.
+    """
+
+    valueless: Any = None
+    many: Any = None
+
+
+_FIRST, _ERROR = object(), object()
+
+
+def _string_function(
+    name: str,
+    apply: Callable[..., Any],
+    kind: Type,
+    arguments: tuple[int, int] = (1, 1),
+    policy: _Policy = _Policy(),
+) -> Function:
+    """A function of a string, empty for what is none and for an empty argument."""
+
+    def build(compiler: Compiler, source: Code, given: Arguments, scope: Scope) -> Code:
         _only_strings(compiler, source, name)
-        one, convert = one_of(source, name), compiler.to_value(source.type)
-        codes = [value_of(compiler, argument, scope, name) for argument in arguments]
+        get = _string_of(source, name, policy)
+        codes = [value_of(compiler, argument, scope, name) for argument in given]
+        only = codes[0] if len(codes) == 1 else None
 
         def result(v: Any, r: Any) -> Any:
-            value = one(v, r)
+            value = get(v, r)
             if type(value) is not str:
-                if value is None:
-                    return None
-                value = _as_text(convert(value))
-                if value is None:
-                    return None
-            given = [code(v, r) for code in codes]
-            return None if None in given else apply(value, *given)
+                return value if value is None or value is False else policy.valueless
+            if only is not None:
+                argument = only(v, r)
+                return None if argument is None else apply(value, argument)
+            values = [code(v, r) for code in codes]
+            return None if None in values else apply(value, *values)
 
-        if len(codes) == 1:
-            only = codes[0]
-
-            def result_of_one(v: Any, r: Any) -> Any:
-                value = one(v, r)
-                if type(value) is not str:
-                    if value is None:
-                        return None
-                    value = _as_text(convert(value))
-                    if value is None:
-                        return None
-                given = only(v, r)
-                return None if given is None else apply(value, given)
-
-            result = result_of_one
-        parts = [compiler.compile(argument, scope) for argument in arguments]
+        parts = [compiler.compile(argument, scope) for argument in given]
         return compiler.folded(single(result, kind), source, *parts)
 
-    return least, most, build
+    return *arguments, build
 
 
-def _as_text(value: Any) -> str | None:
-    return text(value)
+def _string_of(source: Code, name: str, policy: _Policy) -> One:
+    """The string that a function is asked of; a Prim without value where it has none."""
+    if source.type is not None and source.type.category != "string":
+        return one_of(single(lambda _v, _r: None, None), name)
+    if source.one is not None:
+        one = source.one
+
+        def of_one(v: Any, r: Any) -> Any:
+            item = one(v, r)
+            return item if type(item) is str or item is None else _string(item)
+
+        return of_one
+    items = source.items
+
+    def of_items(v: Any, r: Any) -> Any:
+        found = items(v, r)
+        if not found:
+            return None
+        if len(found) > 1:
+            if policy.many is _ERROR:
+                raise EvaluationError(f"{name} wants one item, not {len(found)}")
+            if policy.many is not _FIRST:
+                return policy.many
+        return _string(found[0])
+
+    return of_items
+
+
+def _string(item: Any) -> Any:
+    if type(item) is Node and item.type.category != "string":
+        return None
+    value = plain(item)
+    if value is None:
+        return item
+    return value if isinstance(value, str) else None
 
 
 def _text(value: Any) -> str:
@@ -94,6 +132,10 @@ def _matches(value: str, pattern: Any) -> bool:
 
 def _matches_full(value: str, pattern: Any) -> bool:
     return bool(value) and _pattern(_text(pattern)).fullmatch(value) is not None
+
+
+def _replace(value: str, wanted: Any, by: Any) -> str:
+    return value.replace(_text(wanted), _text(by))
 
 
 def _replace_matches(value: str, pattern: Any, by: Any) -> str:
@@ -192,41 +234,43 @@ def _to_chars(compiler: Compiler, source: Code, _arguments: Arguments, _scope: S
     return compiler.folded(Code(lambda v, r: list(text(one(v, r)) or ""), STRING), source)
 
 
-def _length(compiler: Compiler, source: Code, _arguments: Arguments, _scope: Scope) -> Code:
-    _only_strings(compiler, source, "length")
-    return on_one(compiler, source, "length", lambda value: len(text(value) or ""), INTEGER)
+def _found(test: Callable[[str, str], bool]) -> Callable[[str, Any], bool]:
+    return lambda value, wanted: test(value, _text(wanted))
 
 
+_LIKE_FIRST = _Policy(valueless=False, many=_FIRST)
+_ALONE = _Policy(valueless=False, many=False)
+_STRICTLY_ONE = _Policy(many=_ERROR)
 FUNCTIONS: dict[str, Function] = {
     "startsWith": _string_function(
-        "startsWith", lambda value, wanted: value.startswith(_text(wanted)), BOOLEAN, 1, 1
+        "startsWith", _found(str.startswith), BOOLEAN, policy=_LIKE_FIRST
     ),
-    "endsWith": _string_function(
-        "endsWith", lambda value, wanted: value.endswith(_text(wanted)), BOOLEAN, 1, 1
-    ),
+    "endsWith": _string_function("endsWith", _found(str.endswith), BOOLEAN, policy=_ALONE),
     "contains": _string_function(
-        "contains", lambda value, wanted: _text(wanted) in value, BOOLEAN, 1, 1
+        "contains", _found(str.__contains__), BOOLEAN, policy=_Policy(valueless=False)
     ),
+    "matches": _string_function("matches", _matches, BOOLEAN, policy=_ALONE),
+    "matchesFull": _string_function("matchesFull", _matches_full, BOOLEAN, policy=_ALONE),
     "indexOf": _string_function(
-        "indexOf", lambda value, wanted: value.find(_text(wanted)), INTEGER, 1, 1
+        "indexOf", lambda value, wanted: value.find(_text(wanted)), INTEGER
     ),
     "lastIndexOf": _string_function(
-        "lastIndexOf", lambda value, wanted: value.rfind(_text(wanted)), INTEGER, 1, 1
+        "lastIndexOf", lambda value, wanted: value.rfind(_text(wanted)), INTEGER
     ),
-    "substring": _string_function("substring", _substring, STRING, 1, 2),
-    "upper": _string_function("upper", str.upper, STRING, 0, 0),
-    "lower": _string_function("lower", str.lower, STRING, 0, 0),
-    "trim": _string_function("trim", str.strip, STRING, 0, 0),
-    "replace": _string_function("replace", str.replace, STRING, 2, 2),
-    "matches": _string_function("matches", _matches, BOOLEAN, 1, 1),
-    "matchesFull": _string_function("matchesFull", _matches_full, BOOLEAN, 1, 1),
-    "replaceMatches": _string_function("replaceMatches", _replace_matches, STRING, 2, 2),
-    "encode": _string_function("encode", _encode, STRING, 1, 1),
-    "decode": _string_function("decode", _decode, STRING, 1, 1),
-    "escape": _string_function("escape", _escape, STRING, 1, 1),
-    "unescape": _string_function("unescape", _unescape, STRING, 1, 1),
+    "substring": _string_function("substring", _substring, STRING, (1, 2)),
+    "upper": _string_function("upper", str.upper, STRING, (0, 0)),
+    "lower": _string_function("lower", str.lower, STRING, (0, 0)),
+    "trim": _string_function("trim", str.strip, STRING, (0, 0)),
+    "length": _string_function("length", len, INTEGER, (0, 0)),
+    "replace": _string_function("replace", _replace, STRING, (2, 2), _STRICTLY_ONE),
+    "replaceMatches": _string_function(
+        "replaceMatches", _replace_matches, STRING, (2, 2), _STRICTLY_ONE
+    ),
+    "encode": _string_function("encode", _encode, STRING),
+    "decode": _string_function("decode", _decode, STRING),
+    "escape": _string_function("escape", _escape, STRING),
+    "unescape": _string_function("unescape", _unescape, STRING),
     "split": (1, 1, _split),
     "join": (0, 1, _join),
     "toChars": (0, 0, _to_chars),
-    "length": (0, 0, _length),
 }

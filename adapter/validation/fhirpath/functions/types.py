@@ -49,11 +49,12 @@ def is_type(compiler: Compiler, source: Code, name: str, operator: bool = False)
     )
     items = source.items
 
-    def test(item: Any) -> bool:
+    def fits(item: Any) -> bool:
         if type(item) is Node:
             return not wants_system and local in item.type.ancestors
         return space != "FHIR" and _is_system(system_type(item), local)
 
+    test: Callable[[Any], bool] = fits
     if kind is not None:
         if kind.system:
             known = space != "FHIR" and _is_system(kind, local)
