@@ -258,7 +258,8 @@ def many(
             severity = "warning" if primitive else "error"  # HL7's validator lets these pass
             text = "an array cannot be empty"
             return [Issue(severity, "structure", step, text, "ARRAY_CANNOT_BE_EMPTY")]
-        context.at = where
+        if where:
+            context.at = where
         issues: Found = None
         siblings = holder.get(sibling_key) if primitive else None
         if type(siblings) is not list:

@@ -63,6 +63,7 @@ class Validator:
                     self.definitions.add_lazily(kind, url, load)
         self.terminology = choose(self.definitions, release, terminology, _cache())
         self.run = run
+        self._told: set[str] = set()
         self._compiler = Compiler(self.definitions, self.terminology, best_practice)
 
     @property
@@ -96,7 +97,19 @@ class Validator:
         except RecursionError:
             text = "the resource is nested too deeply to be checked"
             return [Issue("fatal", "too-long", kind, text, resourceType=kind)]
-        return faults + _distinct(found, kind, resource.get("id")) if found else faults
+        issues = faults + _distinct(found, kind, resource.get("id")) if found else faults
+        return issues if len(self._told) == len(self.not_evaluated) else issues + self._tell(kind)
+
+    def _tell(self, kind: str) -> list[Issue]:
+        """What could not be evaluated, each constraint once in the life of the validator."""
+        issues = []
+        for key, reason in self.not_evaluated.items():
+            if key not in self._told:
+                self._told.add(key)
+                text = f"the constraint {key} was not evaluated: {reason}"
+                issue = Issue("information", "not-supported", kind, text, constraint=key)
+                issues.append(issue)
+        return issues
 
     def is_valid(self, resource: Resource | bytes | str) -> bool:
         """True when there is no issue of severity error or fatal."""
