@@ -42,7 +42,7 @@ class Concept:
         if self.standards_status == "withdrawn":
             return True
         status = self.properties.get("status", [None])[0]
-        if status in ("inactive", "retired") and not isinstance(status, Code):
+        if status in ("inactive", "retired"):
             return True
         return self.properties.get("inactive", [False])[0] in (True, "true")
 
