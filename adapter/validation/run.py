@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, fields, replace
-from functools import partial
 from itertools import chain, islice
 from operator import attrgetter
 from pathlib import Path
@@ -146,18 +145,14 @@ def _prepare(options: Options) -> Job:
 
 
 def _index(options: Options) -> RunIndex:
-    """Every resource of the run by its id; as text, which takes a fraction of the memory."""
+    """Every resource of the run, by its type and id."""
     definitions = Definitions.shipped(options.release)
     index = RunIndex()
     for document in documents(options.references):
         resource = read(document, definitions).resource
         if resource is not None:
-            index.add(resource, partial(_load, document, definitions))
+            index.add(resource)
     return index
-
-
-def _load(document: Document, definitions: Definitions) -> dict[str, Any] | None:
-    return read(document, definitions).resource
 
 
 # --- several processes -------------------------------------------------------------------------

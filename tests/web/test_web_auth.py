@@ -66,6 +66,7 @@ def test_routes_are_those_of_the_documentation() -> None:
         ("GET", "/healthz"),
         ("POST", f"/studies/{STUDY}/sync"),
         ("GET", f"/runs/{STUDY}"),
+        ("POST", "/fhir/$validate"),
     }
 
 

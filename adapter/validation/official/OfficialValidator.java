@@ -2,7 +2,6 @@ import com.google.gson.Gson;
 import com.google.gson.GsonBuilder;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
-import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
@@ -44,8 +43,8 @@ import org.hl7.fhir.validation.service.model.InstanceValidatorParameters;
 /**
  * HL7's official validator over JSON, NDJSON and XML files, without any network. Every literal
  * reference must resolve within the files given (unless --ignore-references); a profile that is not
- * known is an error (unless --unknown-profiles-pass). Prints one JSON line an error and a summary;
- * exit 1 on errors.
+ * known is an error (unless --unknown-profiles-pass), and so is a URL of example.org (unless
+ * --allow-example-urls). Prints one JSON line an error and a summary; exit 1 on errors.
  */
 public class OfficialValidator {
   private static final Map<String, String> CORE =
@@ -69,6 +68,7 @@ public class OfficialValidator {
   private static final List<String> PROFILES = new ArrayList<>();
   private static boolean references = true;
   private static boolean unknownProfilesPass;
+  private static boolean exampleUrls;
   private static UcumService ucum;
   private static int resources;
   private static int errors;
@@ -93,6 +93,7 @@ public class OfficialValidator {
         case "--profile" -> PROFILES.add(arguments[++i]);
         case "--ignore-references" -> references = false;
         case "--unknown-profiles-pass" -> unknownProfilesPass = true;
+        case "--allow-example-urls" -> exampleUrls = true;
         case "--threads" -> threads = Integer.parseInt(arguments[++i]);
         default -> read(Path.of(arguments[i]), lines);
       }
@@ -197,7 +198,8 @@ public class OfficialValidator {
     List<ValidationMessage> messages = new ArrayList<>();
     try {
       InstanceValidator validator =
-          engine.getValidator(FhirFormat.JSON, new InstanceValidatorParameters());
+          engine.getValidator(
+              FhirFormat.JSON, new InstanceValidatorParameters().setAllowExampleUrls(exampleUrls));
       for (String message : unknownProfilesPass ? List.<String>of() : UNKNOWN_PROFILE) {
         validator
             .getValidationControl()
@@ -220,8 +222,10 @@ public class OfficialValidator {
 
   private static void units(byte[] content, List<ValidationMessage> messages) {
     try {
-      units(JsonParser.parseString(new String(content, StandardCharsets.UTF_8)), "", messages);
-    } catch (JsonParseException unreadable) {
+      JsonElement resource = JsonParser.parseString(new String(content, StandardCharsets.UTF_8));
+      JsonElement type = resource.getAsJsonObject().get("resourceType");
+      units(resource, type == null ? "" : type.getAsString(), messages);
+    } catch (RuntimeException unreadable) {
       // the validator has said so
     }
   }
@@ -229,7 +233,10 @@ public class OfficialValidator {
   /** UCUM is left to terminology servers by the engine; the service it carries can check it. */
   private static void units(JsonElement element, String path, List<ValidationMessage> messages) {
     if (element.isJsonArray()) {
-      for (JsonElement each : element.getAsJsonArray()) units(each, path + "[]", messages);
+      int index = 0;
+      for (JsonElement each : element.getAsJsonArray()) {
+        units(each, path + "[" + index++ + "]", messages);
+      }
     }
     if (!element.isJsonObject()) return;
     JsonObject object = element.getAsJsonObject();

@@ -128,7 +128,7 @@ def _run(
     place: Path, options: Options, packages: Iterable[str], inputs: Path
 ) -> dict[str, list[dict[str, Any]]]:
     """Their errors, by the name of the file."""
-    arguments = ["--fhir", options.release, "--unknown-profiles-pass"]
+    arguments = ["--fhir", options.release, "--unknown-profiles-pass", "--allow-example-urls"]
     arguments += ["--threads", str(os.cpu_count() or 1)]
     arguments += [word for package in packages for word in ("--ig", package)]
     arguments += [word for profile in options.profiles for word in ("--profile", profile)]
