@@ -61,12 +61,6 @@ class Concept:
         return any(True in self.properties.get(name, ()) for name in names)
 
 
-class Code(str):
-    """A property's value that is a ``valueCode``."""
-
-    __slots__ = ()
-
-
 class CodeSystem:
     """The concepts of one CodeSystem resource; raises nothing, an odd resource is an empty one."""
 
@@ -220,7 +214,7 @@ def _concept(one: Json) -> Concept:
 
 def _value(item: Json) -> Any:
     if "valueCode" in item:
-        return Code(item["valueCode"])
+        return item["valueCode"]
     if "valueCoding" in item:
-        return Code(item["valueCoding"].get("code", ""))
+        return item["valueCoding"].get("code", "")
     return next((value for key, value in item.items() if key.startswith("value")), None)

@@ -26,6 +26,7 @@ from adapter.validation.narrative import check_language
 from adapter.validation.questionnaires import check_questionnaire
 from adapter.validation.reading import parse_json
 from adapter.validation.references import RunIndex, Scope
+from adapter.validation.resources import check_resource_rules
 from adapter.validation.responses import check_response
 from adapter.validation.tx_server import choose
 from adapter.validation.uris import check_labels
@@ -206,7 +207,7 @@ class Validator:
             named = resource.get("questionnaire")
             known = self._questionnaire(named) if isinstance(named, str) else None
             return check_response(resource, known, "", self.terminology)
-        return []
+        return check_resource_rules(resource, self.release, self.definitions, self.terminology)
 
     def _questionnaire(self, canonical: str) -> Resource | None:
         return self.definitions.find("Questionnaire", canonical)
