@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from calendar import monthrange
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, Decimal
+from functools import lru_cache
 
 from adapter.validation.fhirpath.errors import EvaluationError
 from adapter.validation.fhirpath.temporal import Temporal, read
@@ -38,6 +39,7 @@ def places(number: Decimal) -> int:
     return max(0, -int(number.as_tuple().exponent))
 
 
+@lru_cache(maxsize=4096)
 def of_temporal(value: Temporal, digits: int | None, high: bool) -> Temporal:
     """A bound of a date, dateTime or time.
 

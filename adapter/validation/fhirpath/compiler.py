@@ -324,7 +324,7 @@ class Compiler:
             y = None if x is None else other(v, r)
             if x is None or y is None:
                 return None
-            sign = order(first(x), second(y))
+            sign = order(first(x), second(y), operator)
             return None if sign is None else judge(sign)
 
         if _category(left) == _category(right) and _category(left) in ("date", "dateTime"):

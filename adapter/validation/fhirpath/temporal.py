@@ -40,12 +40,8 @@ class Temporal:
     def __str__(self) -> str:
         return self.text
 
-    @property
-    def sort_key(self) -> tuple[int, ...]:
-        """The parts down to the precision, in UTC where there is an offset."""
-        at = self.utc
-        parts = (at.year, at.month, at.day, at.hour * 60 + at.minute, at.second, at.microsecond)
-        return parts[: max(self.precision, SECOND) + 1] if self.precision >= SECOND else parts
+    def __hash__(self) -> int:
+        return hash(self.text)
 
     @property
     def utc(self) -> datetime:

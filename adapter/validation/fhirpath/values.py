@@ -175,6 +175,15 @@ def equal(left: Any, right: Any) -> bool | None:
     return text(one) == text(other)
 
 
+def filled(value: Any) -> bool:
+    """Whether JSON holds any value: HL7's engine takes an object that holds none for absent."""
+    if type(value) is dict:
+        return any(filled(inner) for inner in value.values())
+    if type(value) is list:
+        return any(filled(inner) for inner in value)
+    return value is not None
+
+
 def deep(item: Any) -> Any:
     """The JSON of an item with its id and extensions."""
     if type(item) is Node or type(item) is Prim:
@@ -206,7 +215,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)
 
 
-def order(left: Any, right: Any) -> int | None:
+def order(left: Any, right: Any, operator: str = "") -> int | None:
     """-1, 0 or 1; None when precision leaves it open, or there is no value.
 
     Raises EvaluationError for items of kinds that have no order.
@@ -221,27 +230,37 @@ def order(left: Any, right: Any) -> int | None:
         if (one.kind == "time") == (other.kind == "time"):
             return temporal.compare(one, other)
     elif isinstance(one, (Node, Quantity)) and isinstance(other, (Node, Quantity)):
-        return _order_of_quantities(one, other)
+        return _order_of_quantities(one, other, operator)
     raise EvaluationError(f"{_kind(one)} and {_kind(other)} have no order")
 
 
-def _order_of_quantities(left: Any, right: Any) -> int | None:
+def _order_of_quantities(left: Any, right: Any, operator: str) -> int | None:
+    if isinstance(left, Node) and isinstance(right, Node) and _same_unit(left, right, operator):
+        return order(left.value.get("value"), right.value.get("value"))
     one, other = as_quantity(left), as_quantity(right)
     if one is None or other is None:
         return None
-    if one.unit == other.unit or _same_unit(left, right):
+    if one.unit == other.unit:
         return (one.value > other.value) - (one.value < other.value)
     first, second = measure(one), measure(other)
-    if first is None or second is None or first[1] != second[1]:
+    if first is None or second is None:
+        raise EvaluationError(f"{one} and {other} have no common measure")
+    if first[1] != second[1]:
         return None
     return (first[0] > second[0]) - (first[0] < second[0])
 
 
-def _same_unit(left: Any, right: Any) -> bool:
-    """Whether both show the same unit, or none, whatever their codes."""
-    if not isinstance(left, Node) or not isinstance(right, Node):
-        return False
-    return bool(left.value.get("unit") == right.value.get("unit"))
+def _same_unit(left: Node, right: Node, operator: str) -> bool:
+    """Whether two quantities are in one unit, for which HL7's engine asks differently.
+
+    ``<`` goes by the code, the others by the text of the unit; ``<=`` fails where only the first
+    has none.
+    """
+    key = "code" if operator == "<" else "unit"
+    first, second = left.value.get(key), right.value.get(key)
+    if operator == "<=" and first is None and second is not None:
+        raise EvaluationError("a quantity without unit")
+    return bool(first == second)
 
 
 def _kind(value: Any) -> str:
@@ -281,7 +300,7 @@ def _objects_equivalent(one: Any, other: Any) -> bool:
     if first is not None and second is not None:
         return _quantities_equivalent(first, second)
     if isinstance(one, Node) and isinstance(other, Node):
-        return _loose(one.value) == _loose(other.value)
+        return bool(_loose(one.value) == _loose(other.value))
     return False
 
 

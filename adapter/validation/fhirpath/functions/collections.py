@@ -28,10 +28,12 @@ from adapter.validation.fhirpath.functions.common import (
 from adapter.validation.fhirpath.syntax import Syntax, Unary, Variable
 from adapter.validation.fhirpath.types import INTEGER, Type
 from adapter.validation.fhirpath.values import (
+    Node,
     are_distinct,
     contains,
     deep,
     distinct,
+    filled,
     is_subset,
     order,
     plain,
@@ -53,29 +55,53 @@ def _presence(compiler: Compiler, source: Code, wanted: bool) -> Code:
         if owner.one is not None:
             keys = frozenset(k for key in element.choices for k in (key, f"_{key}"))
             return boolean(_key_presence(owner, keys, wanted))
-    if source.one is not None:
-        one = source.one
-        if wanted:
-            return compiler.folded(boolean(lambda v, r: one(v, r) is not None), source)
-        return compiler.folded(boolean(lambda v, r: one(v, r) is None), source)
-    items = source.items
-    if wanted:
-        return compiler.folded(boolean(lambda v, r: bool(items(v, r))), source)
-    return compiler.folded(boolean(lambda v, r: not items(v, r)), source)
+    return compiler.folded(boolean(_content_presence(source, wanted)), source)
 
 
-def _key_presence(owner: Code, keys: frozenset[str], wanted: bool) -> Truth:
-    absent = keys.isdisjoint
-    if owner.focus:
+def _content_presence(source: Code, wanted: bool) -> Truth:
+    one, items, kind = source.one, source.items, source.type
+    if kind is not None and kind.category:
+        if one is None:
+            return (lambda v, r: bool(items(v, r))) if wanted else (lambda v, r: not items(v, r))
         if wanted:
-            return lambda v, _r: not absent(v)
-        return lambda v, _r: absent(v)
-    one = owner.one
-    assert one is not None  # noqa: S101 - the caller asked
+            return lambda v, r: one(v, r) is not None
+        return lambda v, r: one(v, r) is None
+    if one is None:
+        return lambda v, r: any(map(_is_filled, items(v, r))) is wanted
 
     def present(v: Any, r: Any) -> bool:
         value = one(v, r)
-        return (value is not None and not absent(value)) is wanted
+        return (value is not None and _is_filled(value)) is wanted
+
+    return present
+
+
+def _is_filled(item: Any) -> bool:
+    if type(item) is dict:
+        for value in item.values():  # the first is nearly always enough
+            return type(value) is str or filled(item)
+        return False
+    return type(item) is not Node or filled(item.value) or filled(item.sibling)
+
+
+def _key_presence(owner: Code, keys: frozenset[str], wanted: bool) -> Truth:
+    absent, one = keys.isdisjoint, owner.one
+
+    def there(value: Any) -> bool:
+        return not absent(value) and any(
+            _is_filled(value[key]) for key in value if key in keys and value[key] is not None
+        )
+
+    if owner.focus:
+        if wanted:
+            return lambda v, _r: there(v)
+        return lambda v, _r: absent(v) or not there(v)
+    assert one is not None  # noqa: S101 - the caller asked
+    only = one
+
+    def present(v: Any, r: Any) -> bool:
+        value = only(v, r)
+        return (value is not None and there(value)) is wanted
 
     return present
 

@@ -72,7 +72,7 @@ def _has_value(_compiler: Compiler, source: Code, _arguments: Arguments, _scope:
     def of_one(v: Any, r: Any) -> bool:
         item = only(v, r)
         if type(item) is str:
-            return bool(item) and not item.isspace()
+            return item != ""
         return item is not None and (type(item) is dict or has(item))
 
     return boolean(of_one)
