@@ -239,7 +239,8 @@ class StructureCompiler:
             table[key] = single(check, key, "", bounds)
             table["_" + key] = no_extensions(step)
         else:
-            table[key] = single(check, key if primitive else "", where, bounds)
+            certain = self._certain(element, code) if primitive else None
+            table[key] = single(check, key if primitive else "", where, bounds, certain)
             if primitive:
                 table["_" + key] = single_sibling(check, key, step)
 
@@ -355,18 +356,35 @@ class StructureCompiler:
         if binding is None:
 
             def check(value: Any, sibling: Any, context: Context) -> Found:
-                if sibling is None and test(value):
-                    return None
+                try:
+                    if sibling is None and test(value):
+                        return None
+                except TypeError:
+                    pass  # of another JSON type: the closer look says so
                 return closer(value, sibling, context)
 
             return check
 
         def check_bound(value: Any, sibling: Any, context: Context) -> Found:
-            if sibling is None and test(value):
-                return binding(value, sibling, context)
+            try:
+                if sibling is None and test(value):
+                    return binding(value, sibling, context)
+            except TypeError:
+                pass
             return closer(value, sibling, context)
 
         return check_bound
+
+    def _certain(self, element: Element, code: str) -> primitives.Test | None:
+        """A test that settles the element alone; None where it demands more than its type."""
+        invariants = self.compiler.invariants.at_use(element, code, False, self.profile)
+        if invariants is not None or value_checks(element, self.profile):
+            return None
+        if datatypes.code_binding(self.compiler, element, code, self.derived) is None:
+            return primitives.quick(code)
+        value_set, strength = datatypes.binding_of(element)
+        members = self.compiler.terminology.members(value_set) if strength == "required" else None
+        return members.__contains__ if members else None
 
     def _element_check(self, element: Element, code: str) -> Check:
         """The check of ``_name``: an Element with id and extensions."""

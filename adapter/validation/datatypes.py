@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from adapter.validation.compiler import Compiler, StructureCompiler
 
 MAX_VALUE_SET = EXTENSION + "elementdefinition-maxValueSet"
+REMEMBERED = 10_000  # codes of one element
 MEASURES = frozenset({"Age", "Count", "Distance", "Duration"})  # their units are not bound
 CODES = frozenset({"code", "string", "uri", "url", "canonical", "id", "markdown"})
 PLAIN_REFERENCE = re.compile(r"([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64}")
@@ -61,13 +62,18 @@ def checks(
     return []
 
 
+def binding_of(element: Element) -> tuple[str | None, str | None]:
+    """(value set, strength) of an element."""
+    stated = element.definition.get("binding", {})
+    return stated.get("valueSet"), stated.get("strength")
+
+
 class Binding:
     """The value set of an element, how strongly it binds, and the one that nothing may leave."""
 
     def __init__(self, element: Element, derived: bool):
         stated = element.definition.get("binding", {})
-        self.value_set: str | None = stated.get("valueSet")
-        self.strength: str | None = stated.get("strength")
+        self.value_set, self.strength = binding_of(element)
         self.derived = derived
         self.maximum: str | None = None
         for extension in stated.get("extension", ()):
@@ -121,24 +127,46 @@ def _elsewhere(sibling: Any) -> bool:
 
 
 def _coded(check_with: Callable[..., Any], binding: Binding) -> Check:
+    """The check of a Coding, CodeableConcept or Quantity; what was once right is remembered."""
     value_set, strength = binding.value_set, binding.strength
     maximum, derived = binding.maximum, binding.derived
+    right: set[Any] = set()
 
     def check(value: Any, _sibling: Any, context: Context) -> Found:
         if type(value) is not dict:
+            return None
+        language = context.language
+        key = _code_of(value) if language is None else None
+        if key is not None and key in right:
             return None
         found: Found = check_with(
             value,
             value_set,
             strength,
             "",
-            language=context.language,
+            language=language,
             maximum=maximum,
             derived=derived,
         )
+        if not found and key is not None:
+            if len(right) >= REMEMBERED:
+                right.clear()
+            right.add(key)
         return found
 
     return check
+
+
+def _code_of(value: dict[str, Any]) -> tuple[Any, ...] | None:
+    """What of a single code decides the verdict; None for several, and for odd values."""
+    codings = value.get("coding")
+    if codings is not None:
+        if type(codings) is not list or len(codings) != 1 or type(codings[0]) is not dict:
+            return None
+        value = codings[0]
+    get = value.get
+    key = (get("system"), get("version"), get("code"), get("display"), get("unit"))
+    return key if all(part is None or type(part) is str for part in key) else None
 
 
 def _unit(compiler: Compiler) -> Check:

@@ -12,6 +12,7 @@ from adapter.validation.context import Check, Context, Found, below
 from adapter.validation.definitions import CORE
 from adapter.validation.elements import Element
 from adapter.validation.issues import Issue
+from adapter.validation.primitives import Test
 from adapter.validation.references import check_internal
 from adapter.validation.slicing import Slices, too_few
 from adapter.validation.uris import check_defining_url
@@ -161,8 +162,13 @@ def _kind(value: Any) -> str:
     return kinds.get(type(value), "a primitive value")
 
 
-def single(check: Check, primitive: str, where: str, bounds: Bounds) -> Member:
-    """The member for an element that may be there once, an object or a simple value."""
+def single(
+    check: Check, primitive: str, where: str, bounds: Bounds, certain: Test | None = None
+) -> Member:
+    """The member for an element that may be there once, an object or a simple value.
+
+    ``certain`` is true for simple values that are right beyond doubt.
+    """
     step, high = bounds.step, bounds.high
     sibling_key = "_" + primitive
 
@@ -177,6 +183,14 @@ def single(check: Check, primitive: str, where: str, bounds: Bounds) -> Member:
             return [*below(found[:-1], step), found[-1]]
         return below(found, step) if found else None
 
+    def certain_member(value: Any, holder: dict[str, Any], context: Context) -> Found:
+        try:
+            if certain is not None and certain(value) and sibling_key not in holder:
+                return None
+        except TypeError:
+            pass  # of another JSON type: the member says so
+        return primitive_member(value, holder, context)
+
     def primitive_member(value: Any, holder: dict[str, Any], context: Context) -> Found:
         sibling = holder.get(sibling_key)
         if value is None or type(value) is dict or type(value) is list:
@@ -188,7 +202,9 @@ def single(check: Check, primitive: str, where: str, bounds: Bounds) -> Member:
             return [*below(found, step), bounds.too_many(1)]
         return below(found, step) if found else None
 
-    return primitive_member if primitive else complex_member
+    if not primitive:
+        return complex_member
+    return primitive_member if certain is None or high == 0 else certain_member
 
 
 def no_extensions(step: str) -> Member:

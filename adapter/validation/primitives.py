@@ -44,8 +44,11 @@ Problem = tuple[str, str, str]  # severity, messageId, message
 
 
 def quick(name: str) -> Test:
-    """A test that is true only for values of the type that need no closer look."""
-    return _QUICK.get(name, _plain_string)
+    """A test that is true only for values of the type that need no closer look.
+
+    It may raise TypeError for a value of another JSON type.
+    """
+    return _QUICK.get(name, _plain_fullmatch)
 
 
 def problems(name: str, value: Any, release: str, core: bool = True) -> list[Problem]:
@@ -224,52 +227,40 @@ _CHECKS: dict[str, Callable[[Any, str, bool], list[Problem]]] = {
 
 _ODD = r"\x00-\x08\x0b\x0c\x0e-\x1f\u202a-\u202e\u2066-\u2069"
 _EDGE = rf"[^\s{_ODD}]"
-_PLAIN = re.compile(rf"{_EDGE}(?:[^{_ODD}]*{_EDGE})?")
-_plain_fullmatch = _PLAIN.fullmatch
-_QUICK_URI = re.compile(r"(?:https?://[A-Za-z0-9.\-]+(?::[0-9]+)?(?:/[A-Za-z0-9._~\-/%]*)?)")
-_uri_fullmatch = _QUICK_URI.fullmatch
-# a year from 1800 to 2099, a day that every month has
-_QUICK_DAY = r"(?:1[89]|20)[0-9][0-9](?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|1[0-9]|2[0-8])"
-_date_fullmatch = re.compile(_QUICK_DAY + r")?)?").fullmatch
-_date_time_fullmatch = re.compile(_QUICK_DAY + rf"(?:T{_TIME}{_ZONE})?)?)?").fullmatch
-_instant_fullmatch = re.compile(
-    rf"(?:1[89]|20)[0-9][0-9]-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])T{_TIME}{_ZONE}"
+_plain_fullmatch = re.compile(rf"{_EDGE}(?:[^{_ODD}]{{0,100000}}{_EDGE})?").fullmatch
+_uri_fullmatch = re.compile(
+    r"https?://[A-Za-z0-9.\-]+(?::[0-9]+)?(?:/[A-Za-z0-9._~\-/%]*)?"
 ).fullmatch
-_quick_code = re.compile(r"[A-Za-z0-9.\-_/:%+]+").fullmatch
-
-
-def _plain_string(value: Any) -> object:
-    return type(value) is str and len(value) < 100000 and _plain_fullmatch(value)
-
-
-def _bool(value: Any) -> object:
-    return value is True or value is False
+# a year from 1800 to 2099, a day that every month has
+_DAY = r"(?:1[89]|20)[0-9][0-9](?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|1[0-9]|2[0-8])"
+_NUMBER_TYPES = frozenset({int, float, Decimal})
 
 
 def _never(_value: Any) -> object:
     return False
 
 
+def _whole(low: int, high: int) -> Test:
+    return lambda value: type(value) is int and low <= value <= high
+
+
 _QUICK: dict[str, Test] = {
-    "boolean": _bool,
-    "string": _plain_string,
-    "markdown": _plain_string,
-    "code": lambda v: type(v) is str and _quick_code(v),
-    "id": lambda v: type(v) is str and ID.fullmatch(v),
-    "date": lambda v: type(v) is str and _date_fullmatch(v),
-    "dateTime": lambda v: type(v) is str and _date_time_fullmatch(v),
-    "instant": lambda v: type(v) is str and _instant_fullmatch(v),
-    "time": lambda v: type(v) is str and TIME.fullmatch(v),
-    "integer": lambda v: type(v) is int and -(2**31) <= v < 2**31,
-    "unsignedInt": lambda v: type(v) is int and 0 <= v < 2**31,
-    "positiveInt": lambda v: type(v) is int and 0 < v < 2**31,
-    "decimal": lambda v: type(v) in (int, float, Decimal),
-    "uri": lambda v: type(v) is str and _uri_fullmatch(v),
-    "url": lambda v: type(v) is str and _uri_fullmatch(v),
-    "canonical": lambda v: type(v) is str and _uri_fullmatch(v),
-    "base64Binary": lambda v: type(v) is str and len(v) < 1000 and v and BASE64.fullmatch(v),
+    "boolean": lambda value: value is True or value is False,
+    "code": re.compile(r"[A-Za-z0-9.\-_/:%+]+").fullmatch,
+    "id": ID.fullmatch,
+    "date": re.compile(_DAY + r")?)?").fullmatch,
+    "dateTime": re.compile(_DAY + rf"(?:T{_TIME}{_ZONE})?)?)?").fullmatch,
+    "instant": re.compile(
+        rf"(?:1[89]|20)[0-9][0-9]-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])T{_TIME}{_ZONE}"
+    ).fullmatch,
+    "time": TIME.fullmatch,
+    "decimal": lambda value: type(value) in _NUMBER_TYPES,
+    "uri": _uri_fullmatch,
+    "url": _uri_fullmatch,
+    "canonical": _uri_fullmatch,
+    "base64Binary": lambda value: 0 < len(value) < 1000 and BASE64.fullmatch(value),
     "oid": _never,
     "uuid": _never,
     "integer64": _never,
-    "xhtml": lambda v: type(v) is str,
+    **{kind: _whole(low, high) for kind, (low, high) in INTEGER_RANGES.items()},
 }

@@ -313,8 +313,9 @@ def _distinct(found: list[Issue], kind: str, given: object) -> list[Issue]:
     seen: dict[tuple[str, str, str | None], Issue] = {}
     identity = given if isinstance(given, str) else None
     for one in found:
-        issue = replace(one, path=kind + one.path, resourceType=kind, id=identity)
-        key = (issue.path, issue.message, issue.messageId)
-        if key not in seen or issue.severity in ERRORS:
+        key = (one.path, one.message, one.messageId)
+        if key not in seen or one.severity in ERRORS:
+            issue = one.below(kind)
+            issue.resourceType, issue.id = kind, identity
             seen[key] = issue
     return list(seen.values())

@@ -12,9 +12,14 @@ from adapter.validation.terminology import Terminology
 
 MODULES = {
     "CapabilityStatement": "capability_statement",
+    "CodeSystem": "code_system",
+    "ConceptMap": "concept_map",
     "ImplementationGuide": "implementation_guide",
     "Measure": "measure",
+    "OperationDefinition": "operation_definition",
+    "SearchParameter": "search_parameter",
     "StructureMap": "structure_map",
+    "ValueSet": "value_set",
 }
 HL7 = "http://hl7.org/fhir/"
 
