@@ -6,13 +6,21 @@ https://build.fhir.org/ig/HL7/FHIRPath/#lowboundaryprecision-integer-decimal--da
 from __future__ import annotations
 
 from calendar import monthrange
-from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, Decimal
+from decimal import (
+    ROUND_CEILING,
+    ROUND_DOWN,
+    ROUND_FLOOR,
+    Context,
+    Decimal,
+    localcontext,
+)
 from functools import lru_cache
 
 from adapter.validation.fhirpath.errors import EvaluationError
 from adapter.validation.fhirpath.temporal import Temporal, read
 
 _FINEST = 17
+_WIDE = Context(prec=500)
 _DATE_LENGTHS = {4: 4, 6: 7, 7: 7, 8: 10, 10: 10, 12: 16, 14: 19, 17: 23}
 _TIME_LENGTHS = {2: 2, 4: 5, 6: 8, 9: 12}
 _EARLIEST_ZONE, _LATEST_ZONE = "+14:00", "-12:00"
@@ -22,6 +30,11 @@ def of_decimal(number: Decimal, digits: int, high: bool) -> Decimal | None:
     """A bound with so many digits after the point; None when there cannot be so many."""
     if not 0 <= digits < _FINEST:
         return None
+    with localcontext(_WIDE):
+        return _bound(number, digits, high)
+
+
+def _bound(number: Decimal, digits: int, high: bool) -> Decimal:
     exponent = int(number.as_tuple().exponent)
     half = Decimal(5).scaleb(min(exponent, 0) - 1)
     bound = number + half if high else number - half

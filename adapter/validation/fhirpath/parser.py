@@ -6,6 +6,7 @@ https://hl7.org/fhirpath/N1/grammar.html
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import lru_cache
 
 from adapter.validation.fhirpath.errors import NotEvaluated
 from adapter.validation.fhirpath.lexer import Token, tokens
@@ -42,6 +43,7 @@ _PRECEDENCE = {name: level for level, names in enumerate(_LEVELS, 1) for name in
 _DEEPEST = 200
 
 
+@lru_cache(maxsize=4096)
 def parse(expression: str) -> Syntax:
     """The syntax of an expression; raises NotEvaluated where it is not FHIRPath."""
     parser = _Parser(expression)

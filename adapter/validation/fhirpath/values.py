@@ -36,6 +36,9 @@ _TEMPORAL = {"date": DATE, "dateTime": DATE_TIME, "time": TIME}
 _CALENDAR_ONLY = frozenset({"year", "years", "month", "months"})
 
 
+_FARTHEST = 400  # more than this many digits before or after the point are never meant
+
+
 class Prim:
     """A primitive with an id or extensions, and perhaps no value."""
 
@@ -81,8 +84,14 @@ def system_type(value: Any) -> Type:
 
 
 def number(value: Any) -> Any:
-    """A JSON number that is exact: a float is what its shortest text says."""
-    return Decimal(repr(value)) if type(value) is float else value
+    """A JSON number that is exact: a float is what its shortest text says.
+
+    Raises EvaluationError for one so large or small that computing with it takes no end.
+    """
+    exact = Decimal(repr(value)) if type(value) is float else value
+    if type(exact) is Decimal and abs(exact.adjusted()) > _FARTHEST:
+        raise EvaluationError("a number beyond measure")
+    return exact
 
 
 def _decimal(value: Any) -> Any:
@@ -131,7 +140,7 @@ def text(item: Any) -> str | None:
     if value is True or value is False:
         return "true" if value else "false"
     if isinstance(value, Decimal):
-        return f"{value:f}"
+        return f"{value:f}" if abs(value.adjusted()) <= _FARTHEST else str(value)
     if isinstance(value, Node):
         quantity = as_quantity(value)
         return str(value.type.name) if quantity is None else str(quantity)
@@ -235,12 +244,13 @@ def order(left: Any, right: Any, operator: str = "") -> int | None:
 
 
 def _order_of_quantities(left: Any, right: Any, operator: str) -> int | None:
-    if isinstance(left, Node) and isinstance(right, Node) and _same_unit(left, right, operator):
+    both = isinstance(left, Node) and isinstance(right, Node)
+    if both and _same_unit(left, right, operator):
         return order(left.value.get("value"), right.value.get("value"))
     one, other = as_quantity(left), as_quantity(right)
     if one is None or other is None:
         return None
-    if one.unit == other.unit:
+    if not both and one.unit == other.unit:
         return (one.value > other.value) - (one.value < other.value)
     first, second = measure(one), measure(other)
     if first is None or second is None:
