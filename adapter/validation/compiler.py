@@ -131,9 +131,10 @@ class StructureCompiler:
     def object(self, element: Element, code: str) -> Check:
         """The check of an element with the children that this structure states."""
         table: dict[str, Member] = {}
+        certain: dict[str, primitives.Test] = {}
         required: list[tuple[tuple[str, ...], Element]] = []
         for child in element.children:
-            keys = self._members(element, child, code, table)
+            keys = self._members(element, child, code, table, certain)
             if child.minimum > 0 and keys:
                 required.append((keys, child))
             required += self._required_slices(child, keys)
@@ -141,7 +142,7 @@ class StructureCompiler:
             table["resourceType"] = nothing
         runs = self.compiler.invariants.of(element, self._context_of(element, code), self.profile)
         is_element = not self.compiler.is_resource(code)
-        return object_check(table, required, runs, is_element, self.profile)
+        return object_check(table, required, runs, is_element, self.profile, certain)
 
     def _required_slices(
         self, child: Element, keys: tuple[str, ...]
@@ -167,7 +168,12 @@ class StructureCompiler:
         return element.path if code in OBJECTS else code
 
     def _members(
-        self, parent: Element, child: Element, code: str, table: dict[str, Member]
+        self,
+        parent: Element,
+        child: Element,
+        code: str,
+        table: dict[str, Member],
+        certain: dict[str, primitives.Test],
     ) -> tuple[str, ...]:
         here = parent.path if code in OBJECTS or "." not in parent.path else code
         if child.name in ("extension", "modifierExtension"):
@@ -176,7 +182,7 @@ class StructureCompiler:
         if not child.name.endswith("[x]"):
             declared = child.types[0] if child.types else {}
             name = child.name
-            self._add(table, child, name, declared, here)
+            self._add(table, certain, child, name, declared, here)
             return (name,)
         keys = []
         stem = child.name.removesuffix("[x]")
@@ -184,9 +190,12 @@ class StructureCompiler:
             key = stem + declared["code"][:1].upper() + declared["code"][1:]
             element = self._slice_of_type(child, declared["code"])
             types = [t for t in element.types if t["code"] == declared["code"]]
-            self._add(table, element, key, types[0] if types else declared, here)
+            self._add(table, certain, element, key, types[0] if types else declared, here)
             keys.append(key)
-        self._refuse_two(table, keys, child)
+        if len(keys) > 1:
+            self._refuse_two(table, keys, child)
+            for key in keys:
+                certain.pop(key, None)  # its member looks for another type beside it
         return tuple(keys)
 
     def _choice(self, element: Element) -> list[dict[str, Any]]:
@@ -206,14 +215,13 @@ class StructureCompiler:
 
     def _refuse_two(self, table: dict[str, Member], keys: list[str], child: Element) -> None:
         """Of a choice's keys one may be there: the first that is there reports the second."""
-        if len(keys) < 2:
-            return
         for number, key in enumerate(keys[:-1]):
             table[key] = only_one(table[key], tuple(keys[number + 1 :]), child.path, self.profile)
 
     def _add(
         self,
         table: dict[str, Member],
+        certain: dict[str, primitives.Test],
         element: Element,
         key: str,
         declared: dict[str, Any],
@@ -239,8 +247,10 @@ class StructureCompiler:
             table[key] = single(check, key, "", bounds)
             table["_" + key] = no_extensions(step)
         else:
-            certain = self._certain(element, code) if primitive else None
-            table[key] = single(check, key if primitive else "", where, bounds, certain)
+            table[key] = single(check, key if primitive else "", where, bounds)
+            test = self._certain(element, code) if primitive and bounds.high else None
+            if test is not None:
+                certain[key] = test
             if primitive:
                 table["_" + key] = single_sibling(check, key, step)
 
@@ -402,11 +412,13 @@ class StructureCompiler:
         base = tree(found)
         inner = StructureCompiler(self.compiler, found, base)
         table: dict[str, Member] = {}
+        certain: dict[str, primitives.Test] = {}
         here = element.definition.get("base", {}).get("path") or element.path
+        parent = Element({**base.definition, "path": here})
         for child in base.children:
             stated = element.child(child.name)
-            inner._members(Element({**base.definition, "path": here}), stated or child, code, table)
-        return object_check(table, [], None, False, self.profile)
+            inner._members(parent, stated or child, code, table, certain)
+        return object_check(table, [], None, False, self.profile, certain)
 
 
 def _names(stem: str, choice: Element) -> set[str]:

@@ -19,6 +19,7 @@ from adapter.validation.uris import check_defining_url
 
 # what a key of an object leads to: (value, the object, context) -> issues seen from the object
 Member = Callable[[Any, dict[str, Any], Context], Found]
+EXTENSIONS = frozenset({"extension", "modifierExtension"})
 EMPTY_ELEMENT = (
     "error",
     "invariant",
@@ -89,12 +90,17 @@ def object_check(
     invariants: Check | None,
     element: bool,
     profile: str,
+    certain: dict[str, Test],
 ) -> Check:
-    """The check of one object: its members, those that must be there, its invariants."""
-    one_key = tuple(keys[0] for keys, _ in required if len(keys) == 1)
+    """The check of one object: its members, those that must be there, its invariants.
+
+    ``certain`` holds, by key, tests of simple values that are right beyond doubt.
+    """
+    needed = frozenset(keys[0] for keys, _ in required if len(keys) == 1)
     several = tuple(keys for keys, _ in required if len(keys) > 1)
-    find = table.get
-    extension, modifier = find("extension"), find("modifierExtension")
+    extension, modifier = table.get("extension"), table.get("modifierExtension")
+    members = {key: one for key, one in table.items() if key not in EXTENSIONS}
+    find, sure = members.get, certain.get
 
     def absent(value: dict[str, Any]) -> list[Issue]:
         return [
@@ -102,45 +108,54 @@ def object_check(
             if element.slice_name
             else missing(element.path, element.minimum, 0, profile)
             for keys, element in required
-            if not any(value.get(k) is not None or "_" + k in value for k in keys)
+            if not any(key in value or "_" + key in value for key in keys)
         ]
+
+    def extensions(value: dict[str, Any], context: Context) -> Found:
+        found: list[Issue] = []
+        if "extension" in value and extension is not None:
+            found += extension(value["extension"], value, context) or ()
+        if "modifierExtension" in value and modifier is not None:
+            found += modifier(value["modifierExtension"], value, context) or ()
+        return found
 
     def check(value: Any, _sibling: Any, context: Context) -> Found:
         if type(value) is not dict:
             return [_not_an_object(value)]
         if not value:
-            return [
-                structure_error("an object must have some content", "Object_must_have_some_content")
-            ]
+            return [empty_object()]
         issues: Found = None
-        if len(value) == 1 and "id" in value and element:
-            issues = [Issue(*EMPTY_ELEMENT)]
-        if "extension" in value and extension is not None:
-            issues = extension(value["extension"], value, context)
-        if "modifierExtension" in value and modifier is not None:
-            issues = (issues or []) + (modifier(value["modifierExtension"], value, context) or [])
-        for key in value:
+        if "extension" in value or "modifierExtension" in value:
+            issues = extensions(value, context)  # first: they need to know where they stand
+        for key, held in value.items():
+            test = sure(key)
+            if test is not None:
+                try:
+                    if test(held):
+                        continue
+                except TypeError:
+                    pass  # of another JSON type: the member says so
             member = find(key)
-            if member is None:
-                text = f"unrecognised property '{key}'"
-                issues = [*(issues or ()), structure_error(text, "Unrecognised_property_")]
-            elif member is not extension and member is not modifier:
-                found = member(value[key], value, context)
+            if member is not None:
+                found = member(held, value, context)
                 if found:
                     issues = issues + found if issues else found
-        for key in one_key:
-            if value.get(key) is None and "_" + key not in value:
-                issues = (issues or []) + absent(value)
-                break
+            elif key not in table:
+                text = f"unrecognised property '{key}'"
+                issues = [*(issues or ()), structure_error(text, "Unrecognised_property_")]
+        if not needed <= value.keys():
+            issues = [*(issues or ()), *absent(value)]
         else:
             for keys in several:
-                if not any(k in value or "_" + k in value for k in keys):
-                    issues = (issues or []) + absent(value)
+                if not any(key in value or "_" + key in value for key in keys):
+                    issues = [*(issues or ()), *absent(value)]
                     break
         if invariants is not None:
             found = invariants(value, None, context)
             if found:
                 issues = issues + found if issues else found
+        if element and len(value) == 1 and "id" in value:
+            issues = [*(issues or ()), Issue(*EMPTY_ELEMENT)]
         return issues
 
     return check
@@ -162,13 +177,8 @@ def _kind(value: Any) -> str:
     return kinds.get(type(value), "a primitive value")
 
 
-def single(
-    check: Check, primitive: str, where: str, bounds: Bounds, certain: Test | None = None
-) -> Member:
-    """The member for an element that may be there once, an object or a simple value.
-
-    ``certain`` is true for simple values that are right beyond doubt.
-    """
+def single(check: Check, primitive: str, where: str, bounds: Bounds) -> Member:
+    """The member for an element that may be there once, an object or a simple value."""
     step, high = bounds.step, bounds.high
     sibling_key = "_" + primitive
 
@@ -179,17 +189,8 @@ def single(
             return [structure_error(text, "This_property_must_be_an_object_not_", step)]
         found = check(value, None, context)
         if high == 0:
-            found = [*(found or ()), bounds.too_many(1).below(step)]
-            return [*below(found[:-1], step), found[-1]]
+            return [*below(found, step), bounds.too_many(1)]
         return below(found, step) if found else None
-
-    def certain_member(value: Any, holder: dict[str, Any], context: Context) -> Found:
-        try:
-            if certain is not None and certain(value) and sibling_key not in holder:
-                return None
-        except TypeError:
-            pass  # of another JSON type: the member says so
-        return primitive_member(value, holder, context)
 
     def primitive_member(value: Any, holder: dict[str, Any], context: Context) -> Found:
         sibling = holder.get(sibling_key)
@@ -202,9 +203,7 @@ def single(
             return [*below(found, step), bounds.too_many(1)]
         return below(found, step) if found else None
 
-    if not primitive:
-        return complex_member
-    return primitive_member if certain is None or high == 0 else certain_member
+    return primitive_member if primitive else complex_member
 
 
 def no_extensions(step: str) -> Member:
@@ -244,9 +243,7 @@ def single_sibling(check: Check, key: str, step: str) -> Member:
         if not value:
             text = "an object must have some content"
             return [structure_error(text, "Object_must_have_some_content", step)]
-        if holder.get(key) is not None:
-            return None  # the value's own check sees both
-        found = check(None, value, context)
+        found = check(holder.get(key), value, context)
         return below(found, step) if found else None
 
     return member

@@ -18,6 +18,7 @@ MODULES = {
     "Measure": "measure",
     "OperationDefinition": "operation_definition",
     "SearchParameter": "search_parameter",
+    "StructureDefinition": "structure_definition",
     "StructureMap": "structure_map",
     "ValueSet": "value_set",
 }

@@ -68,9 +68,9 @@ def _side(group: Json, name: str, scope: str | None, sources: Sources) -> Side |
     version = text(group, f"{name}Version") or version
     system = sources.definitions.code_system(url)
     codes = None
-    if system is not None and str(system.get("version", "")).startswith(version):
-        if system.get("content") == "complete":
-            codes = frozenset(_codes(system))
+    complete = system is not None and system.get("content") == "complete"
+    if system is not None and complete and str(system.get("version", "")).startswith(version):
+        codes = frozenset(_codes(system))
     return Side(name.upper(), url, codes, scope)
 
 

@@ -100,9 +100,7 @@ def _wrong_value_set(value_set: Json) -> str:
     return "VALUESET_INCLUDE_WRONG_VS" + {0: "", 1: "_HINT"}.get(len(systems), "_MANY")
 
 
-def _check_contained(
-    system: str, version: str | None, path: str, value_set: Json
-) -> list[Issue]:
+def _check_contained(system: str, version: str | None, path: str, value_set: Json) -> list[Issue]:
     issues, found = [], 0
     for _, contained in children(value_set, "contained"):
         if f"#{contained.get('id')}" != system:
