@@ -13,8 +13,7 @@ import orjson
 
 from adapter.validation.fhirpath.code import Code, Environment, Run
 from adapter.validation.fhirpath.compiler import Compiler, Scope, focus
-from adapter.validation.fhirpath.delegate import delegated
-from adapter.validation.fhirpath.errors import EvaluationError, NotEvaluated
+from adapter.validation.fhirpath.errors import EvaluationError
 from adapter.validation.fhirpath.parser import parse
 from adapter.validation.fhirpath.types import BOOLEAN, CATEGORIES, Definitions, Type, types_of
 from adapter.validation.fhirpath.values import Node, Prim, plain
@@ -74,17 +73,14 @@ def compile_invariant(
     """A test of an element's JSON, and of its ``_name`` beside it, as HL7's validator runs it.
 
     Nothing is false, one boolean is itself, anything else is true; an error is false. Expressions
-    that are wrong as published are repaired as HL7 does. Raises NotEvaluated when neither this
-    engine nor fhirpathpy can evaluate the expression.
+    that are wrong as published are repaired as HL7 does. Raises NotEvaluated for what is not
+    FHIRPath or beyond the engine.
     https://hl7.org/fhir/R4/conformance-rules.html#constraints
     """
     repaired = repair(text, key, definitions.release)
     compiler = Compiler(types_of(definitions))
     subject = _Subject(compiler, context)
-    try:
-        code = compiler.compile(parse(repaired), subject.scope)
-    except NotEvaluated as error:
-        return delegated(repaired, definitions.release, error)
+    code = compiler.compile(parse(repaired), subject.scope)
     return _invariant(code, subject.enter, compiler.needs_run)
 
 

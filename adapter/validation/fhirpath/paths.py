@@ -305,7 +305,7 @@ def _lister(key: str, primitive: bool) -> Callable[[Any], list[Any]]:
     def read(value: Any) -> list[Any]:
         held: list[Any] = value.get(key) or NOTHING
         if under not in value:
-            return held
+            return [one for one in held if one is not None] if None in held else held
         return [
             _beside(one, beside)
             for one, beside in zip_longest(held, value[under] or ())

@@ -119,6 +119,21 @@ def _round(compiler: Compiler, source: Code, arguments: Arguments, scope: Scope)
     return single(rounded, DECIMAL)
 
 
+def _of_all(what: Callable[[list[Any]], Any]) -> Function:
+    """A function of a collection of numbers, empty for an empty one."""
+
+    def build(compiler: Compiler, source: Code, _arguments: Arguments, _scope: Scope) -> Code:
+        items = compiler.values(source)
+
+        def result(v: Any, r: Any) -> Any:
+            found = [_number(item) for item in items(v, r)]
+            return what(found) if found else None
+
+        return single(result, None)
+
+    return 0, 0, build
+
+
 # -- boundaries ------------------------------------------------------------------------------------
 
 
@@ -174,6 +189,10 @@ FUNCTIONS: dict[str, Function] = {
     "log": _of_two("log", _log),
     "power": _of_two("power", _power),
     "round": (0, 1, _round),
+    "sum": _of_all(sum),
+    "min": _of_all(min),
+    "max": _of_all(max),
+    "avg": _of_all(lambda found: Decimal(sum(found)) / len(found)),
     "lowBoundary": _boundary("lowBoundary", False),
     "highBoundary": _boundary("highBoundary", True),
     "precision": (0, 0, _precision),
