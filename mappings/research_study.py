@@ -91,13 +91,18 @@ def site_study(study: Study, site: Site, to: Context) -> Resource:
 
 
 def _status(study: Study, word: str, to: Context) -> Resource:
-    """R4's required status; where it has no code for the registry's word, a reason instead."""
+    """R4's required status; where it has no code for the registry's word, a reason beside one.
+
+    A required code may not be left out, whatever the reason (HL7's validator refuses it): "active"
+    stands for a study whose data are being sent, and the extension says that it is not known.
+    """
     if word == "UNKNOWN" and study.last_known_status:
         word = study.last_known_status
     if word in to.tables["study-status"]:
         return {"status": to.code("study-status", word)}
     reason = "masked" if word == "WITHHELD" else "unknown"
-    return {"_status": {"extension": [{"url": ABSENT, "valueCode": reason}]}}
+    unsure = {"extension": [{"url": ABSENT, "valueCode": reason}]}
+    return {"status": "active", "_status": unsure}
 
 
 def _identifier(identifier: StudyIdentifier, to: Context) -> Resource:
