@@ -11,7 +11,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 LEFT_OUT = {".git", ".venv", "build", "dist", "out", "__pycache__", ".study-fhir"}
 # the validator and its tests speak of resources that others made
-VALIDATION = re.compile(r"validat|pytest_plugin|tests/official|tests/web|profiles/(definitions|codes)")
+VALIDATION = re.compile(
+    r"validat|pytest_plugin|tests/official|tests/web|profiles/(definitions|codes)"
+)
 NEVER = (
     "example" + r"\.org",  # identifiers of ours must be in a name space of ours
     "read" + "_file id",  # notes of the tools that a code was looked up with

@@ -393,7 +393,9 @@ class StructureCompiler:
         if datatypes.code_binding(self.compiler, element, code, self.derived) is None:
             return primitives.quick(code)
         value_set, strength = datatypes.binding_of(element)
-        members = self.compiler.terminology.members(value_set) if strength == "required" else None
+        if value_set is None or strength != "required":
+            return None
+        members = self.compiler.terminology.members(value_set)
         return members.__contains__ if members else None
 
     def _element_check(self, element: Element, code: str) -> Check:

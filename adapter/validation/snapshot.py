@@ -222,7 +222,8 @@ def _fits(given: object, definition: dict[str, Any]) -> bool:
 
 def _derived(definition: dict[str, Any], slices: dict[str, str]) -> list[str]:
     """An id's steps from the path, within the slices that were opened before."""
-    path, name = definition["path"], definition.get("sliceName")
+    path: str = definition["path"]
+    name: str | None = definition.get("sliceName")
     for opened in [one for one in slices if one == path or one.startswith(path + ".")]:
         del slices[opened]
     if name:
@@ -230,8 +231,8 @@ def _derived(definition: dict[str, Any], slices: dict[str, str]) -> list[str]:
     parts = path.split(".")
     steps = []
     for number, part in enumerate(parts):
-        opened = slices.get(".".join(parts[: number + 1]))
-        steps.append(f"{part}:{opened}" if opened else part)
+        held = slices.get(".".join(parts[: number + 1]))
+        steps.append(f"{part}:{held}" if held else part)
     return steps
 
 

@@ -35,8 +35,8 @@ KEPT = {
     "StructureDefinition": "resourceType url version name status kind abstract type baseDefinition"
     " derivation context contextInvariant fhirVersion snapshot",
     "ValueSet": "resourceType url version name status compose immutable",
-    "CodeSystem": "resourceType url version name status language caseSensitive valueSet hierarchyMeaning"
-    " compositional content supplements property concept",
+    "CodeSystem": "resourceType url version name status language caseSensitive valueSet"
+    " hierarchyMeaning compositional content supplements property concept",
 }
 ELEMENT = (
     "id path sliceName sliceIsConstraining min max base contentReference type maxLength constraint"
@@ -81,6 +81,12 @@ def packages(folder: Path) -> dict[str, tuple[str, str, Path]]:
     return found
 
 
+def read(package: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    """The bytes of a file in a package."""
+    content = package.extractfile(member)
+    return content.read() if content is not None else b"{}"
+
+
 def definitions(file: Path, kinds: Collection[str] = KINDS) -> Iterator[dict[str, Any]]:
     """The canonical resources of a package, its examples left out."""
     core_examples = ".examples-" in file.name
@@ -89,9 +95,7 @@ def definitions(file: Path, kinds: Collection[str] = KINDS) -> Iterator[dict[str
             name = member.name.removeprefix("package/")
             if name.split("-")[0] not in kinds or not name.endswith(".json"):
                 continue
-            content = package.extractfile(member)
-            assert content is not None
-            resource = json.load(content)
+            resource = json.loads(read(package, member))
             example = core_examples and str(resource.get("id")).split("-")[0] == "example"
             if "url" in resource and not example:
                 yield resource
@@ -184,9 +188,7 @@ def cross_version(file: Path) -> dict[str, Any]:
         found = {}
         for member in package:
             if "xver-paths-" in member.name and "r2" not in member.name:
-                content = package.extractfile(member)
-                assert content is not None
-                found[member.name.rsplit("-", 1)[1]] = json.load(content)
+                found[member.name.rsplit("-", 1)[1]] = json.loads(read(package, member))
         return found
 
 
