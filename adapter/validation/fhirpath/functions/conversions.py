@@ -14,7 +14,7 @@ from adapter.validation.fhirpath import temporal
 from adapter.validation.fhirpath.arithmetic import is_number
 from adapter.validation.fhirpath.code import Code, boolean, single
 from adapter.validation.fhirpath.functions.common import on_one, value_of
-from adapter.validation.fhirpath.quantities import Quantity, comparable, read_quantity
+from adapter.validation.fhirpath.quantities import UCUM, Quantity, comparable, read_quantity
 from adapter.validation.fhirpath.syntax import Syntax
 from adapter.validation.fhirpath.temporal import Temporal
 from adapter.validation.fhirpath.types import (
@@ -138,13 +138,23 @@ def _comparable(compiler: Compiler, source: Code, arguments: Arguments, scope: S
 
     def compare(v: Any, r: Any) -> bool:
         found = items(v, r)
-        one = as_quantity(found[0]) if len(found) == 1 else None
-        two = as_quantity(other(v, r))
-        if one is None or two is None:
+        one = _coded(found[0]) if len(found) == 1 else None
+        two = _coded(other(v, r))
+        if one is None or two is None or one[0] != two[0]:
             return False
-        return one.unit == two.unit or comparable(one.code, two.code)
+        return one[1] == two[1] or (one[0] == UCUM and comparable(one[1], two[1]))
 
     return boolean(compare)
+
+
+def _coded(item: Any) -> tuple[str, str] | None:
+    """The system and code of a quantity's unit; None when it has not both."""
+    if isinstance(item, Quantity):
+        return UCUM, item.code
+    if as_quantity(item) is None:
+        return None
+    system, code = item.value.get("system"), item.value.get("code")
+    return (system, code) if isinstance(system, str) and isinstance(code, str) else None
 
 
 _CONVERSIONS: dict[str, tuple[Callable[[Any], Any], Type]] = {

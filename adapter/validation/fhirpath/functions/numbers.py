@@ -165,7 +165,11 @@ def _bound(value: Any, digits: int | None, high: bool) -> Any:
             return None  # a quantity without value
         raise EvaluationError("no boundary")
     found = boundaries.of_decimal(quantity.value, places, high)
-    return None if found is None else replace(quantity, value=found)
+    if found is None:
+        return None
+    if isinstance(value, Node):
+        return Node({**value.value, "value": found}, value.type, value.sibling)
+    return replace(quantity, value=found)
 
 
 def _precision(compiler: Compiler, source: Code, _arguments: Arguments, _scope: Scope) -> Code:
