@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from adapter.validation.issues import Issue
 from adapter.validation.resources.common import Json, Sources, children, error, text
 
 PROPERTY_TYPES = "Coding string integer boolean dateTime decimal code".split()
 ATTRIBUTE_TYPES = "code Coding string boolean Quantity".split()
+
+
+class Scope(NamedTuple):
+    """The value set that a map's codes are of, by R5's name of it or R4's."""
+
+    name: str
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,10 @@ def check(concept_map: Json, sources: Sources) -> list[Issue]:
             if (code := text(declared, "code")) is not None:
                 attributes[code] = text(declared, "type")
     scopes = [_scope(concept_map, "source"), _scope(concept_map, "target")]
+    for scope in scopes:
+        if scope is not None and _is_no_value_set(scope.url, sources):
+            message = f"{scope.url} is not a value set"
+            issues.append(error(f".{scope.name}", message, "CONCEPTMAP_VS_NOT_A_VS", "invalid"))
     for path, group in children(concept_map, "group"):
         source = _side(group, "source", scopes[0], sources)
         target = _side(group, "target", scopes[1], sources)
@@ -51,16 +62,22 @@ def check(concept_map: Json, sources: Sources) -> list[Issue]:
     return issues
 
 
-def _scope(concept_map: Json, role: str) -> str | None:
-    """The value set that a map's codes are of, by R5's name of it or R4's."""
+def _scope(concept_map: Json, role: str) -> Scope | None:
     for stem in (f"{role}Scope", role):
         for kind in ("Uri", "Canonical"):
             if (found := text(concept_map, stem + kind)) is not None:
-                return found
+                return Scope(stem, found)
     return None
 
 
-def _side(group: Json, name: str, scope: str | None, sources: Sources) -> Side | None:
+def _is_no_value_set(url: str, sources: Sources) -> bool:
+    known = sources.definitions
+    if known.value_set(url) is not None:
+        return False
+    return known.structure(url) is not None or known.code_system(url) is not None
+
+
+def _side(group: Json, name: str, scope: Scope | None, sources: Sources) -> Side | None:
     url = text(group, name)
     if url is None:
         return None
@@ -71,7 +88,7 @@ def _side(group: Json, name: str, scope: str | None, sources: Sources) -> Side |
     complete = system is not None and system.get("content") == "complete"
     if system is not None and complete and str(system.get("version", "")).startswith(version):
         codes = frozenset(_codes(system))
-    return Side(name.upper(), url, codes, scope)
+    return Side(name.upper(), url, codes, scope.url if scope else None)
 
 
 def _codes(owner: Json) -> list[str]:

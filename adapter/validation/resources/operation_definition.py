@@ -8,7 +8,7 @@ from adapter.validation.resources.common import Json, Sources, error, text
 
 def check(operation: Json, sources: Sources) -> list[Issue]:
     """Errors of the profiles that an operation names."""
-    issues = []
+    issues = _check_base(operation, sources)
     for name in ("inputProfile", "outputProfile"):
         url = text(operation, name)
         if url is None:
@@ -21,3 +21,15 @@ def check(operation: Json, sources: Sources) -> list[Issue]:
             message = f"the profile {url} is not of Parameters"
             issues.append(error(f".{name}", message, "OPDEF_PROFILE_NOT_PARAMETERS", "invalid"))
     return issues
+
+
+def _check_base(operation: Json, sources: Sources) -> list[Issue]:
+    url, base = text(operation, "url"), text(operation, "base")
+    seen: set[str] = set()
+    while base is not None and base not in seen:
+        if base == url:
+            message = f"the operation {url} is based on itself"
+            return [error("", message, "OPDEF_CIRCULAR_DEFINITION", "unknown")]
+        seen.add(base)
+        base = text(sources.definitions.find("OperationDefinition", base) or {}, "base")
+    return []

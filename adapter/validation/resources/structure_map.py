@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from adapter.validation.definitions import Definitions
+from adapter.validation.definitions import CORE, Definitions
+from adapter.validation.fhirpath import NotEvaluated, compile_expression
 from adapter.validation.issues import Issue
 from adapter.validation.resources.common import Json, Sources, children, error, text, texts
 from adapter.validation.resources.elements import (
@@ -288,6 +289,8 @@ class MapCheck:
         if any(one.path != found[0].path or not one.is_slice for one in found[1:]):
             return
         kind = self._transformed(target, found[0], path, variables)
+        if text(target, "transform") == "evaluate":
+            self._evaluated(target, context.at, path)
         if made:
             made.at, made.type = self._assigned(found[0], kind, path)
 
@@ -356,6 +359,17 @@ class MapCheck:
             value = parameters[0][1]
             return str(value) if value is not None else None
         return "string" if transform == "reference" else kind
+
+    def _evaluated(self, target: Json, at: ElementAt, path: str) -> None:
+        parameters = _parameters(target)
+        expression = parameters[0][1] if len(parameters) == 1 else None
+        if not isinstance(expression, str) or not at.structure["url"].startswith(CORE):
+            return
+        try:
+            compile_expression(expression, self.definitions, at.path, strict=True)
+        except NotEvaluated as fault:
+            message = f"the expression is wrong: {fault}"
+            self._fault(path, message, "SM_TARGET_TRANSFORM_EXPRESSION_ERROR")
 
     def _translate(
         self, parameters: list[tuple[str, object]], path: str, variables: Variables

@@ -38,6 +38,10 @@ COMMON = {
     "itemWeight": "decimal",
 }
 HIERARCHY = dict.fromkeys(("parent", "child", "partOf"), "code")
+LOINC_PROPERTIES = (
+    "parent child ancestor descendent COMPONENT PROPERTY TIME_ASPCT SYSTEM SCALE_TYP METHOD_TYP"
+    " CLASS STATUS CLASSTYPE ORDER_OBS"
+).split()
 # https://terminology.hl7.org/SNOMEDCT.html and LOINC.html: property -> operators
 OPERATORS = {
     (SNOMED, "concept"): {"is-a", "is-not-a", "in", "descendent-of", "descendent-leaf"},
@@ -45,9 +49,11 @@ OPERATORS = {
     (SNOMED, "expressions"): {"=", "in"},
     (SNOMED, "inactive"): {"=", "in"},
     (LOINC, "concept"): {"=", "is-a", "is-not-a"},
-    (LOINC, "code"): {"=", "is-a", "is-not-a"},
-    (LOINC, "copyright"): {"=", "regex", "in", "not-in"},
+    **{(LOINC, name): {"=", "exists", "regex", "in", "not-in"} for name in LOINC_PROPERTIES},
 }
+# whatever is asked of these is a code
+CODES_ONLY = ("http://unitsofmeasure.org", "http://www.nlm.nih.gov/research/umls/rxnorm")
+CPT = "http://www.ama-assn.org/go/cpt"
 
 
 def check(value_set: Json, sources: Sources) -> list[Issue]:
@@ -149,7 +155,9 @@ def _is_computed(condition: Json) -> bool:
 
 def _type(name: str, system: str, known: Json | None) -> str | None:
     """The type of a property; None for strings, and for what nobody can check."""
-    if (system, name) == (SNOMED, "constraint") or system in _WITHOUT_RULES:
+    if system in CODES_ONLY:
+        return "code" if name in COMMON else None
+    if system in (LOINC, CPT) or (system, name) == (SNOMED, "constraint"):
         return None
     if known is not None:
         for _, declared in children(known, "property"):
@@ -158,16 +166,6 @@ def _type(name: str, system: str, known: Json | None) -> str | None:
         if "hierarchyMeaning" in known and name in HIERARCHY:
             return "code"
     return COMMON.get(name)
-
-
-_WITHOUT_RULES = frozenset(
-    {
-        LOINC,
-        "http://www.nlm.nih.gov/research/umls/rxnorm",
-        "http://unitsofmeasure.org",
-        "http://www.ama-assn.org/go/cpt",
-    }
-)
 
 
 def _check_operand(
@@ -181,8 +179,8 @@ def _check_operand(
     issues = []
     for one in values:
         issues += _check_value(name, one, kind, path)
-    own = operator != "exists" and name in ("concept", "code")
-    if own and known is not None and known.get("content") == "complete":
+    complete = known is not None and known.get("content") == "complete"
+    if known is not None and complete and operator != "exists" and _is_own(name, known):
         codes = _codes(known)
         for one in values:
             if one not in codes:
@@ -190,6 +188,12 @@ def _check_operand(
                 message_id = "VALUESET_BAD_FILTER_VALUE_VALID_CODE"
                 issues.append(error(path, message, message_id, "invalid"))
     return issues
+
+
+def _is_own(name: str, known: Json) -> bool:
+    """Whether a property's values are the system's codes; what it declares may be others'."""
+    declared = {one.get("code") for _, one in children(known, "property")}
+    return name in ("concept", "code", *HIERARCHY) and name not in declared
 
 
 def _codes(owner: Json) -> set[Any]:

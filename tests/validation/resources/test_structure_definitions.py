@@ -189,3 +189,40 @@ def test_malformed_content_is_left_to_others(kind: str) -> None:
     odd: Any
     for odd in (1, "x", [], [1, None], {}, [{}], [[]], {"element": [{"path": "a", "type": 1}]}):
         issues({"resourceType": kind, **given, **dict.fromkeys(names, odd)})
+
+
+@pytest.mark.parametrize(
+    ("base", "expression", "right"),
+    [
+        (["Patient", "Person"], "Patient.name | Person.name", True),
+        (["Patient", "Person"], "Patient.contact | Person.link", True),
+        (["Patient", "Person"], "Patient.name | Group.name", False),
+        (["Resource"], "Resource.id", True),
+        (["DomainResource"], "Patient.name", False),
+        (["Nobody"], "Nobody.name", False),
+    ],
+)
+def test_each_united_path_is_of_a_base(base: list[str], expression: str, right: bool) -> None:
+    parameter = {
+        "resourceType": "SearchParameter",
+        "type": "string",
+        "base": base,
+        "expression": expression,
+    }
+    assert (issues(parameter) == []) is right
+
+
+def test_a_derived_search_parameter_keeps_the_type() -> None:
+    parameter = {
+        "resourceType": "SearchParameter",
+        "type": "string",
+        "derivedFrom": "http://hl7.org/fhir/SearchParameter/Resource-id",
+    }
+    assert issues(parameter) == [("SEARCHPARAMETER_TYPE_WRONG", "")]
+    assert issues({**parameter, "type": "token"}) == []
+
+
+def test_an_operation_is_not_based_on_itself() -> None:
+    url = "http://example.org/OperationDefinition/o"
+    operation = {"resourceType": "OperationDefinition", "url": url, "base": url}
+    assert issues(operation) == [("OPDEF_CIRCULAR_DEFINITION", "")]

@@ -182,6 +182,11 @@ def test_mapped_codes_are_in_their_value_set() -> None:
     ]
 
 
+def test_a_scope_is_a_value_set() -> None:
+    scoped = {**concept_map("male", "female"), "sourceUri": FHIR + "StructureDefinition/Patient"}
+    assert issues(scoped) == [("CONCEPTMAP_VS_NOT_A_VS", ".source")]
+
+
 def test_properties_of_targets_are_declared() -> None:
     given = concept_map("male", "female", property=[{"code": "p", "valueString": "x"}])
     at = ".group[0].element[0].target[0].property[0]"
