@@ -41,5 +41,12 @@ class Context:
 
 
 def below(found: Found, prefix: str) -> list[Issue]:
-    """The issues of an element, their paths seen from its parent."""
-    return [one.below(prefix) for one in found] if found else []
+    """The issues of an element, their paths now seen from its parent.
+
+    The issues themselves are changed: a check that keeps some for later gives copies away.
+    """
+    if not found:
+        return []
+    for one in found:
+        one.path = prefix + one.path
+    return found

@@ -113,7 +113,7 @@ def _run(tests: tuple[tuple[Quick | None, Test, Issue], ...]) -> Check:
             try:
                 if test(value, sibling, context.environment):
                     continue
-                found = issue
+                found = issue.below("")
             except NotEvaluated:
                 found = Issue(
                     "information", "not-supported", "", f"{issue.constraint}: not evaluated", None

@@ -91,6 +91,7 @@ _HARMLESS = frozenset(
     + [(one, "span") for one in (*_TEXT_BLOCKS, "span", "dd", "dt")]
     + [("", "div")]
 )
+_WITHOUT_TEXT = _EMPTY | _CHILDREN.keys()
 _HARMLESS_ATTRIBUTES = frozenset(
     "title style class align valign width colspan rowspan border dir".split()
 )
@@ -108,33 +109,31 @@ def _is_harmless(div: str) -> bool:
     """Whether a narrative has only what no rule can object to, found in one quick pass."""
     parser = expat.ParserCreate()
     stack = [""]
+    push, pop = stack.append, stack.pop
     content = False
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        nonlocal content
-        if (stack[-1], name) not in _HARMLESS or len(stack) > MAX_DEPTH:
+        above = stack[-1]
+        if (above, name) not in _HARMLESS or len(stack) > MAX_DEPTH:
             raise _HarmfulError
         if attributes:
             allowed = _HARMLESS_FOR[name]
             for one, held in attributes.items():
                 if one not in allowed and not (one == "xmlns" and held == XHTML):
                     raise _HarmfulError
-        if len(stack) == 1 and "xmlns" not in attributes:
+        if not above and "xmlns" not in attributes:
             raise _HarmfulError
-        content = content or name == "img"
-        stack.append(name)
+        push(name)
 
     def end(_name: str) -> None:
-        stack.pop()
+        pop()
 
     def characters(data: str) -> None:
         nonlocal content
         if not data.isspace():
             content = True
-            if stack[-1] in _CHILDREN:
+            if stack[-1] in _WITHOUT_TEXT:
                 raise _HarmfulError
-        if stack[-1] in _EMPTY:
-            raise _HarmfulError
 
     parser.StartElementHandler = start
     parser.EndElementHandler = end

@@ -269,9 +269,7 @@ class Terminology:
         return self._placed(found, path)
 
     def _placed(self, found: list[Issue], path: str) -> list[Issue]:
-        if not found or not path:
-            return found
-        return [one.below(path) for one in found]
+        return [one.below(path) for one in found] if found else found
 
     def _keep(self, key: Any, found: list[Issue]) -> list[Issue]:
         if len(self._answers) >= CACHED:

@@ -99,12 +99,14 @@ def focus(kind: Type | None) -> Code:
 class Compiler:
     """Compiles expressions with the types of one release.
 
-    Strict, it refuses what the types say can never be, as FHIRPath's strict mode does.
+    ``strict``, it refuses what the types say can never be, as FHIRPath's strict mode does.
+    ``as_hl7``, operators answer as those of HL7's validator do, where that is not FHIRPath's way.
     """
 
-    def __init__(self, types: Types, strict: bool = False):
+    def __init__(self, types: Types, strict: bool = False, as_hl7: bool = False):
         self.types = types
         self.strict = strict
+        self.as_hl7 = as_hl7
         self.singletons = strict or types.definitions.release == "R5"  # of ``as``
         self.paths = Paths(types, strict)
         self.needs_run = False  # the expression says %context, $index, $total or a variable
@@ -318,13 +320,18 @@ class Compiler:
         one, other = only_of(left), only_of(right)
         first, second = self.to_value(left.type), self.to_value(right.type)
         judge = _ORDERS[operator]
+        as_hl7 = operator if self.as_hl7 else ""
+        # HL7's engine knows no less than among the whole numbers that are never negative
+        unordered = as_hl7 == "<" and (_is_natural(left) or _is_natural(right))
 
         def compare(v: Any, r: Any) -> bool | None:
             x = one(v, r)
             y = None if x is None else other(v, r)
             if x is None or y is None:
                 return None
-            sign = order(first(x), second(y), operator)
+            if unordered:
+                raise EvaluationError("a number of a kind that has no order")
+            sign = order(first(x), second(y), as_hl7)
             return None if sign is None else judge(sign)
 
         if _category(left) == _category(right) and _category(left) in ("date", "dateTime"):
@@ -389,6 +396,10 @@ def _arithmetic_type(kind: Type | None) -> Type | None:
 
 def _category(code: Code) -> str:
     return "" if code.type is None else code.type.category
+
+
+def _is_natural(code: Code) -> bool:
+    return code.type is not None and code.type.name in ("positiveInt", "unsignedInt")
 
 
 def _string_equality(left: Code, right: Code, wanted: bool) -> functions.Truth:

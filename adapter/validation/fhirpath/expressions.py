@@ -78,7 +78,7 @@ def compile_invariant(
     https://hl7.org/fhir/R4/conformance-rules.html#constraints
     """
     repaired = repair(text, key, definitions.release)
-    compiler = Compiler(types_of(definitions))
+    compiler = Compiler(types_of(definitions), as_hl7=True)
     subject = _Subject(compiler, context)
     code = compiler.compile(parse(repaired), subject.scope)
     return _invariant(code, subject.enter, compiler.needs_run)

@@ -113,7 +113,8 @@ class Paths:
         if name == "value":
             items = owner.items
             return Code(
-                lambda v, r: [t for item in items(v, r) if (t := text(item)) is not None], STRING
+                lambda v, r: [t for item in items(v, r) if (t := text(item)) is not None],
+                self.types.needed("string"),
             )
         if name not in ("id", "extension"):
             return self._nowhere(kind, name)
@@ -187,7 +188,7 @@ class Paths:
         if kind.category:
             if name == "value":
                 held = text(node)
-                return NOTHING if held is None else [held]
+                return NOTHING if held is None else [Node(held, self.types.needed("string"))]
             value, kind = node.sibling, self.types.needed("Element")
         if type(value) is not dict:
             return NOTHING

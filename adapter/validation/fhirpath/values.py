@@ -143,7 +143,9 @@ def text(item: Any) -> str | None:
         return f"{value:f}" if abs(value.adjusted()) <= _FARTHEST else str(value)
     if isinstance(value, Node):
         quantity = as_quantity(value)
-        return str(value.type.name) if quantity is None else str(quantity)
+        if quantity is None:  # no form is laid down; HL7's engine gives one that is never empty
+            return f"{value.type.code}[{len(value.value)} children]"
+        return str(quantity)
     return str(value)
 
 
@@ -227,7 +229,8 @@ def _is_number(value: Any) -> bool:
 def order(left: Any, right: Any, operator: str = "") -> int | None:
     """-1, 0 or 1; None when precision leaves it open, or there is no value.
 
-    Raises EvaluationError for items of kinds that have no order.
+    With an operator, quantities compare as HL7's engine has it for that one: in base units,
+    whatever they measure. Raises EvaluationError for items of kinds that have no order.
     """
     one, other = plain(left), plain(right)
     if one is None or other is None:
@@ -255,18 +258,18 @@ def _order_of_quantities(left: Any, right: Any, operator: str) -> int | None:
     first, second = measure(one), measure(other)
     if first is None or second is None:
         raise EvaluationError(f"{one} and {other} have no common measure")
-    if first[1] != second[1]:
+    if first[1] != second[1] and not operator:
         return None
     return (first[0] > second[0]) - (first[0] < second[0])
 
 
 def _same_unit(left: Node, right: Node, operator: str) -> bool:
-    """Whether two quantities are in one unit, for which HL7's engine asks differently.
+    """Whether two quantities are in one unit.
 
-    ``<`` goes by the code, the others by the text of the unit; ``<=`` fails where only the first
-    has none.
+    For HL7's engine ``<`` goes by the code, the others by the text of the unit; ``<=`` fails where
+    only the first has none.
     """
-    key = "code" if operator == "<" else "unit"
+    key = "unit" if operator in ("<=", ">", ">=") else "code"
     first, second = left.value.get(key), right.value.get(key)
     if operator == "<=" and first is None and second is not None:
         raise EvaluationError("a quantity without unit")

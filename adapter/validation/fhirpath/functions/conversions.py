@@ -47,7 +47,8 @@ def _to_integer(value: Any) -> int | None:
         return int(value)
     if isinstance(value, int):
         return value
-    return int(value) if isinstance(value, str) and _INTEGER.fullmatch(value) else None
+    written = text(value) if isinstance(value, (str, Decimal)) else None
+    return int(written) if written is not None and _INTEGER.fullmatch(written) else None
 
 
 def _to_decimal(value: Any) -> Decimal | None:
