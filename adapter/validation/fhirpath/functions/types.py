@@ -189,13 +189,20 @@ def _of_choice(compiler: Compiler, owner: Code, element: Element, wanted: Type) 
 
 def _type(compiler: Compiler, source: Code, _arguments: Arguments, _scope: Scope) -> Code:
     items = compiler.paths.free(source).items
-    return Code(lambda v, r: [_info(item) for item in items(v, r)], INFO)
+    info = _info_as_hl7 if compiler.as_hl7 else _info
+    return Code(lambda v, r: [info(item) for item in items(v, r)], INFO)
 
 
 def _info(item: Any) -> Info:
     if type(item) is Node:
         return Info("FHIR", item.type.code)
     return Info("System", system_type(item).code)
+
+
+def _info_as_hl7(item: Any) -> Info:
+    """HL7's validator takes all that it reads for values of FHIRPath's own types."""
+    code = _info(item).name
+    return Info("System", code[:1].upper() + code[1:])
 
 
 def _is(compiler: Compiler, source: Code, arguments: Arguments, _scope: Scope) -> Code:
