@@ -20,7 +20,14 @@ from adapter.validation.fhirpath.values import Node, Prim, plain
 
 REPAIRS = Path(__file__).with_name("repairs.json")
 # what JSON of another shape than the definitions raises in closures that are made for theirs
-_MISSHAPEN = (AttributeError, TypeError, KeyError, ValueError, IndexError, ArithmeticError)
+_MISSHAPEN = (
+    AttributeError,
+    TypeError,
+    LookupError,
+    ValueError,
+    ArithmeticError,
+    RecursionError,
+)
 _DATE = re.compile(r"\d{4}(-\d\d(-\d\d)?)?")
 _DATE_TIME = re.compile(r"\d{4}(-\d\d(-\d\d(T.+)?)?)?")
 _TIME = re.compile(r"\d\d:\d\d:\d\d(\.\d+)?")
@@ -37,7 +44,8 @@ def compile_expression(
 
     FHIR's values are given as JSON, FHIRPath's own as str, bool, int, Decimal, Temporal, Quantity.
     ``strict`` refuses what the types say can never be. Raises NotEvaluated for what is not FHIRPath
-    or beyond the engine; the function raises EvaluationError where FHIRPath signals an error.
+    or beyond the engine; the function raises EvaluationError where FHIRPath signals an error, or
+    the JSON has not the shape of its type.
     https://hl7.org/fhirpath/N1/
     """
     evaluate = compile_typed(text, definitions, context, strict=strict)
@@ -61,8 +69,11 @@ def compile_typed(
     items, enter, needs_run = code.items, subject.enter, compiler.needs_run
 
     def evaluate(value: Any, environment: Environment) -> list[Any]:
-        item = enter(value, None)
-        return list(items(item, Run(environment, item) if needs_run else environment))
+        try:
+            item = enter(value, None)
+            return list(items(item, Run(environment, item) if needs_run else environment))
+        except _MISSHAPEN as error:
+            raise EvaluationError(f"the JSON has another shape than {context}") from error
 
     return evaluate
 
@@ -88,7 +99,7 @@ def repair(text: str, key: str, release: str) -> str:
     """What a published expression means, where it does not say it."""
     for one in _repairs():
         here = release in one.get("in", (release,)) and key == one.get("key", key)
-        if here and text == one.get("says", text) and ("says" in one or key):
+        if here and text == one["says"]:
             return str(one["means"])
     return text
 

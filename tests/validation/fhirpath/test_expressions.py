@@ -131,3 +131,8 @@ def test_elements_that_refer_to_others_of_the_structure(r4: Definitions) -> None
         "item": [{"linkId": "1", "item": [{"linkId": "2", "item": [{"linkId": "3"}]}]}],
     }
     assert evaluate(questionnaire, Environment(questionnaire, questionnaire)) == ["3"]
+
+
+def test_json_of_another_shape_is_an_error_of_the_evaluation(ask: Ask) -> None:
+    with pytest.raises(EvaluationError):
+        ask("name.family", {"resourceType": "Patient", "name": {"family": "Li"}})

@@ -177,3 +177,36 @@ def test_endless_numbers_end_an_evaluation(holds: Holds) -> None:
     huge = {"value": Decimal("1e999999999"), "code": "1", "system": "http://unitsofmeasure.org"}
     assert not holds("value + 1 > value", "Quantity", huge)
     assert holds("value.toString().length() < 100", "Quantity", huge)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("value.hasValue()", True),  # an object has a text
+        ("value >= 1 's'", True),  # numbers in base units compare, whatever they measure
+        ("value.lowBoundary() <= value.highBoundary()", True),
+        ("value.type().name = 'Quantity' and status.type().name = 'Code'", True),
+        ("status.ofType(string).empty() and status is string", True),
+        ("note.text.first().startsWith('a')", False),  # a string that has an extension only
+        ("%unheard.exists()", False),
+        ("focus.exists()", False),  # it holds nothing
+    ],
+)
+def test_invariants_answer_as_hl7s_validator(text: str, answer: bool, holds: Holds) -> None:
+    observation = {
+        "resourceType": "Observation",
+        "status": "final",
+        "valueQuantity": {**QUANTITY, "value": 2000},
+        "note": [{"_text": {"extension": [{"url": "http://x", "valueCode": "unknown"}]}}],
+        "focus": [{}],
+    }
+    assert holds(text, "Observation", observation) is answer
+
+
+def test_deep_json_ends(holds: Holds) -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(100_000):
+        deep = {"extension": [deep]}
+    assert holds("extension.exists()", "Extension", deep)
+    while deep:  # taken apart by hand, since Python's own way down is as deep
+        deep = deep["extension"][0]
