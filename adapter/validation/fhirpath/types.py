@@ -87,13 +87,11 @@ class Types:
     def __init__(self, definitions: Definitions):
         self.definitions = definitions
         self._types: dict[str, Type | None] = {}
-        self._any: Type | None = None
 
     @property
     def any_resource(self) -> Type:
-        """The type Resource."""
-        found = self.get("Resource")
-        return found if found is not None else Type("Resource", "Resource", ("Resource",))
+        """The type of a resource that may be any: what most have is known of it."""
+        return self.needed("DomainResource")
 
     def get(self, name: str) -> Type | None:
         """A type by its name or URL, or an element by its path; None when it is unknown."""

@@ -110,6 +110,13 @@ def test_an_r5_period_may_be_as_vague_as_its_texts(r5: Definitions) -> None:
     assert test(vague, None, Environment(vague, vague))
 
 
+def test_any_resource_may_be_the_root(r4: Definitions) -> None:
+    test = compile_invariant("%rootResource is DomainResource", r4, "Reference")
+    patient, bundle = {"resourceType": "Patient"}, {"resourceType": "Bundle"}
+    assert test({}, None, Environment(patient, patient))
+    assert not test({}, None, Environment(patient, bundle))
+
+
 def test_a_fragment_is_found_among_the_contained(r4: Definitions) -> None:
     test = compile_invariant(constraint(r4, "Reference", "ref-1"), r4, "Reference")
     root = {"resourceType": "Observation", "contained": [{"resourceType": "Patient", "id": "p"}]}

@@ -60,7 +60,7 @@ def is_type(compiler: Compiler, source: Code, name: str, operator: bool = False)
             known = space != "FHIR" and _is_system(kind, local)
         else:
             known = not wants_system and local in kind.ancestors
-        if not kind.abstract or known:
+        if not kind.abstract:
             test = _always(known)
         else:
             items = compiler.paths.free(source).items
