@@ -280,7 +280,7 @@ def check_reference(
     if reference == _BCP_47:
         return []
     issues: list[Issue] = []
-    if any(char.isspace() for char in reference):
+    if any(char.isspace() for char in reference.strip() or reference):
         name = "REFERENCE_REF_INVALID_REF"
         issues.append(Issue("error", "invalid", path, f"'{reference}' holds white space", name))
     target: Resource | None = None

@@ -63,12 +63,15 @@ class Slices:
         for index, value in enumerate(values):
             where = f"{self.step}[{index}]"
             sibling = siblings[index] if siblings and index < len(siblings) else None
-            number = self._slice_of(value, context)
+            matching = [n for n, one in enumerate(self.slices) if one.match(value, context)]
             chosen = base
-            if number is None:
+            if not matching:
                 if self.closed:
                     issues.append(self._not_a_slice(where))
             else:
+                number = matching[0]
+                if len(matching) > 1:
+                    issues.append(self._several(where, matching))
                 counts[number] += 1
                 chosen = self.slices[number].check or base
                 if self.ordered and number < last:
@@ -122,6 +125,12 @@ class Slices:
     def _not_a_slice(self, where: str) -> Issue:
         text = "this element does not match any known slice and slicing is closed"
         name = "Validation_VAL_Profile_NotSlice"
+        return Issue("error", "structure", where, text, name, profile=self.profile)
+
+    def _several(self, where: str, matching: list[int]) -> Issue:
+        names = ", ".join(self.slices[number].name for number in matching)
+        text = f"this element matches more than one slice: {names}"
+        name = "Validation_VAL_Profile_MatchMultiple"
         return Issue("error", "structure", where, text, name, profile=self.profile)
 
     def _out_of_order(self, where: str) -> Issue:
