@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from adapter.validation.code_systems import CONCEPT_PROPERTIES, is_absolute
 from adapter.validation.issues import Issue
-from adapter.validation.resources.common import Json, Sources, children, error, text
+from adapter.validation.resources.common import Json, Sources, children, error, extensions, text
 
 HL7 = ("hl7.org", "fhir.org")
 # https://hl7.org/fhir/codesystem-concept-properties.html
@@ -27,16 +27,29 @@ PROPERTIES = {
 }
 # those whose codes are the system's own
 INTERNAL = frozenset({"parent", "child", "partOf", "synonym"})
+VALUE_SETS = (
+    "http://hl7.org/fhir/StructureDefinition/codesystem-property-valueset",
+    "http://hl7.org/fhir/6.0/StructureDefinition/extension-CodeSystem.property.valueSet",
+)
 TYPES = ("code", "Coding", "string", "integer", "boolean", "dateTime", "decimal")
 VALUES = {f"value{name[0].upper()}{name[1:]}": name for name in TYPES}
 
 
 @dataclass(slots=True)
 class Property:
-    """A declared property; ``internal`` ones hold codes of the system itself."""
+    """A declared property, and which of FHIR's it is; ``bound`` ones take codes of a value set."""
 
     type: str | None
-    internal: bool = False
+    meant: str | None = None
+    bound: bool = False
+
+    def is_internal(self, supplement: bool) -> bool:
+        """Whether its codes are the system's own; a supplement's are unless it says else."""
+        if self.type != "code":
+            return False
+        if supplement:
+            return not self.bound and self.meant != "status"
+        return self.meant in INTERNAL
 
 
 @dataclass(slots=True)
@@ -63,9 +76,13 @@ def check(system: Json, sources: Sources) -> list[Issue]:
             issues.append(error(path, f"the code {code} is defined", "CODESYSTEM_DUPLICATE_CODE"))
         seen.codes.add(code)
     supplement = "supplements" in system
+    allowed: set[str | None] | None = seen.codes
+    if supplement:
+        base = _supplemented(system, sources)
+        allowed = {text(one, "code") for _, one in _concepts(base)} if base else None
     for path, concept in concepts:
         for at, value in children(concept, "property", path):
-            issues += _check_value(value, at, seen, supplement)
+            issues += _check_value(value, at, seen, allowed, supplement)
     return issues
 
 
@@ -144,8 +161,8 @@ def _check_supplement(system: Json, sources: Sources) -> list[Issue]:
             message = "a supplement names the system it supplements"
             return [error("", message, "CODESYSTEM_CS_SUPP_NO_SUPP")]
         return []
-    base = sources.definitions.code_system(supplemented)
-    if base is None or base.get("content") != "complete" or not _is_version(supplemented, base):
+    base = _supplemented(system, sources)
+    if base is None:
         return []
     issues = []
     meaning, given = base.get("hierarchyMeaning"), system.get("hierarchyMeaning")
@@ -161,9 +178,18 @@ def _check_supplement(system: Json, sources: Sources) -> list[Issue]:
     return issues
 
 
+def _supplemented(system: Json, sources: Sources) -> Json | None:
+    """The system that a supplement is for, if all of its codes are known."""
+    canonical = text(system, "supplements")
+    base = sources.definitions.code_system(canonical) if canonical else None
+    if base is None or base.get("content") != "complete" or not _is_version(canonical, base):
+        return None
+    return base
+
+
 def _check_property(declared: Json, path: str, url: str | None, seen: Concepts) -> list[Issue]:
     uri, code, kind = (text(declared, name) for name in ("uri", "code", "type"))
-    made = Property(kind)
+    made = Property(kind, bound=any(extensions(declared, one) for one in VALUE_SETS))
     issues = []
     meant = None
     if uri is not None:
@@ -185,7 +211,7 @@ def _check_property(declared: Json, path: str, url: str | None, seen: Concepts) 
             issues.append(error(path, f"{code} is declared already", name))
         seen.properties.setdefault(code, made)
     if meant is not None:
-        made.internal = meant in INTERNAL
+        made.meant = meant
         if code in PROPERTIES and code != meant:
             name = "CODESYSTEM_PROPERTY_URI_CODE_MISMATCH"
             issues.append(error(path, f"{uri} is the property {meant}, not {code}", name))
@@ -208,7 +234,9 @@ def _may_define(url: str | None, uri: str) -> bool:
     return uri.startswith(url) or (url.startswith(base) and "/" not in url.removeprefix(base))
 
 
-def _check_value(given: Json, path: str, seen: Concepts, supplement: bool) -> list[Issue]:
+def _check_value(
+    given: Json, path: str, seen: Concepts, allowed: set[str | None] | None, supplement: bool
+) -> list[Issue]:
     code = text(given, "code")
     if code is None:
         return []
@@ -223,11 +251,11 @@ def _check_value(given: Json, path: str, seen: Concepts, supplement: bool) -> li
         message = f"the property {code} is a {declared.type}, not a {VALUES[name]}"
         return [error(path, message, "CODESYSTEM_PROPERTY_WRONG_TYPE")]
     value = given.get(name)
-    if declared.type != "code" or not declared.internal or supplement or not isinstance(value, str):
+    if allowed is None or not declared.is_internal(supplement) or not isinstance(value, str):
         return []
     new = value not in seen.referred
     seen.referred.add(value)
-    if new and value not in seen.codes:
+    if new and value not in allowed:
         message = f"the system has no code {value}"
         return [error(path, message, "CODESYSTEM_PROPERTY_BAD_INTERNAL_REFERENCE", "invalid")]
     return []

@@ -142,4 +142,4 @@ def _check_declared(
         return []
     message = f"{code} is a {declared[code]}, not a {kind}"
     message_id = "CONCEPTMAP_GROUP_TARGET_PROPERTY_TYPE_MISMATCH"
-    return [error(f"{path}.value", message, message_id, "required")]
+    return [error(f"{path}.value.ofType({kind})", message, message_id, "required")]

@@ -10,7 +10,7 @@ from adapter.validation.resources.common import Json, Sources, children, error, 
 from adapter.validation.resources.known_searches import search_type
 
 ABSTRACT = ("Resource", "DomainResource")
-HEAD = re.compile(r"\s*([A-Z]\w*)")
+HEAD = re.compile(r"[\s(]*([A-Z]\w*)")
 
 
 def check(parameter: Json, sources: Sources) -> list[Issue]:

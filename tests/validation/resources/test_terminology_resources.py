@@ -86,6 +86,16 @@ def test_properties_of_concepts(declared: dict[str, Any], name: str | None) -> N
     assert found == ([(name, ".property[0]")] if name else [])
 
 
+def test_a_supplement_refers_to_codes_of_its_system() -> None:
+    given = code_system("male", supplements=GENDER, content="supplement")
+    given["property"] = [{"code": "like", "type": "code"}]
+    given["concept"][0]["property"] = [{"code": "like", "valueCode": "female"}]
+    assert issues(given) == []
+    given["concept"][0]["property"][0]["valueCode"] = "nobody"
+    expected = ("CODESYSTEM_PROPERTY_BAD_INTERNAL_REFERENCE", ".concept[0].property[0]")
+    assert issues(given) == [expected]
+
+
 @pytest.mark.parametrize(
     ("value", "name"),
     [
@@ -193,7 +203,7 @@ def test_properties_of_targets_are_declared() -> None:
     invalid = ("CONCEPTMAP_GROUP_TARGET_PROPERTY_INVALID", at + ".code")
     assert issues(given, "R5") == [invalid]
     assert issues({**given, "property": [{"code": "p", "type": "string"}]}, "R5") == []
-    mismatch = ("CONCEPTMAP_GROUP_TARGET_PROPERTY_TYPE_MISMATCH", at + ".value")
+    mismatch = ("CONCEPTMAP_GROUP_TARGET_PROPERTY_TYPE_MISMATCH", at + ".value.ofType(string)")
     assert issues({**given, "property": [{"code": "p", "type": "boolean"}]}, "R5") == [mismatch]
 
 
