@@ -401,7 +401,8 @@ def in_system(
         finding = Finding("information", "code-rule", at + ".code", text, name, "business-rule")
         verdict.findings.append(finding)
     verdict.findings += _status(concept, at)
-    if display is not None and not concept.any_display:
+    # a blank one says nothing: the value's own check warns of it
+    if display is not None and display.strip() and not concept.any_display:
         found = _display(system, concept, display, at, languages, value_set)
         if found is not None:
             verdict.findings.append(found)
