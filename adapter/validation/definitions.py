@@ -69,6 +69,7 @@ class Definitions:
         self._archives = (archive(release.lower()), archive("terminology"))
         self._added: dict[tuple[str, str], Resource] = {}
         self._lazy: dict[tuple[str, str], Callable[[], Resource]] = {}
+        self._making: list[str] = []  # the profiles whose snapshots are being made
         self._read: dict[tuple[str, str], Resource | None] = {}
         self.kinds = self._archives[0].index["types"]
         self.resource_types = frozenset(t for t, kind in self.kinds.items() if kind == "resource")
@@ -159,10 +160,17 @@ class Definitions:
     def _with_snapshot(self, structure: Resource) -> Resource | None:
         if structure.get("snapshot", {}).get("element"):
             return structure
-        from adapter.validation.snapshot import generate
+        from adapter.validation.snapshot import SnapshotError, generate
 
-        made = generate(structure, self.structure)
-        structure["snapshot"] = {"element": made}
+        url = str(structure.get("url"))
+        if url in self._making:
+            circle = " -> ".join([*self._making, url])
+            raise SnapshotError(f"profiles base on each other in a circle: {circle}")
+        self._making.append(url)
+        try:
+            structure["snapshot"] = {"element": generate(structure, self.structure)}
+        finally:
+            self._making.pop()
         return structure
 
 
