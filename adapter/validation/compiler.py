@@ -270,6 +270,8 @@ class StructureCompiler:
         checks += value_checks(element, self.profile)
         code = declared.get("code", "")
         checks += datatypes.checks(self.compiler, self, element, declared, code)
+        if datatypes.is_settled(self.compiler, element, code):
+            checks = [datatypes.remembered(all_of(tuple(checks)))]
         runs = self.compiler.invariants.at_use(element, code, self._inlined(element), self.profile)
         if runs is not None:
             checks.append(runs)

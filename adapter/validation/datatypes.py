@@ -19,12 +19,14 @@ from adapter.validation.extensions import CROSS_VERSION
 from adapter.validation.issues import Issue
 from adapter.validation.narrative import check_narrative
 from adapter.validation.references import check_reference
+from adapter.validation.terminology import Terminology
 from adapter.validation.uris import check_identifier
 
 if TYPE_CHECKING:
     from adapter.validation.compiler import Compiler, StructureCompiler
 
 MAX_VALUE_SET = EXTENSION + "elementdefinition-maxValueSet"
+CONCEPTS = frozenset({"Coding", "CodeableConcept"})
 REMEMBERED = 10_000  # codes of one element
 MEASURES = frozenset({"Age", "Count", "Distance", "Duration"})  # their units are not bound
 CODES = frozenset({"code", "string", "uri", "url", "canonical", "id", "markdown"})
@@ -127,46 +129,82 @@ def _elsewhere(sibling: Any) -> bool:
 
 
 def _coded(check_with: Callable[..., Any], binding: Binding) -> Check:
-    """The check of a Coding, CodeableConcept or Quantity; what was once right is remembered."""
+    """The check of the code in a Coding, CodeableConcept or Quantity."""
     value_set, strength = binding.value_set, binding.strength
     maximum, derived = binding.maximum, binding.derived
-    right: set[Any] = set()
 
     def check(value: Any, _sibling: Any, context: Context) -> Found:
         if type(value) is not dict:
-            return None
-        language = context.language
-        key = _code_of(value) if language is None else None
-        if key is not None and key in right:
             return None
         found: Found = check_with(
             value,
             value_set,
             strength,
             "",
-            language=language,
+            language=context.language,
             maximum=maximum,
             derived=derived,
         )
-        if not found and key is not None:
-            if len(right) >= REMEMBERED:
-                right.clear()
-            right.add(key)
         return found
 
     return check
 
 
-def _code_of(value: dict[str, Any]) -> tuple[Any, ...] | None:
-    """What of a single code decides the verdict; None for several, and for odd values."""
+def is_settled(compiler: Compiler, element: Element, code: str) -> bool:
+    """Whether a code's verdict depends on nothing but itself, so that it may be remembered.
+
+    A terminology server's verdicts come later, and an invariant may look at the whole resource.
+    """
+    return (
+        code in CONCEPTS
+        and type(compiler.terminology) is Terminology
+        and not any(
+            "%" in c.get("expression", "") or "resolve()" in c.get("expression", "")
+            for one in element.walk()
+            if one is not element
+            for c in one.definition.get("constraint", ())
+        )
+    )
+
+
+def remembered(check: Check) -> Check:
+    """A check whose verdicts are kept: the same codes come back thousands of times."""
+    known: dict[Any, tuple[Issue, ...]] = {}
+
+    def look_up(value: Any, sibling: Any, context: Context) -> Found:
+        key = _content(value)
+        if key is None:
+            return check(value, sibling, context)
+        try:
+            held = known.get((context.language, key))
+        except TypeError:  # something is nested in it
+            return check(value, sibling, context)
+        if held is not None:
+            return [one.below("") for one in held] if held else None
+        found = check(value, sibling, context)
+        if len(known) >= REMEMBERED:
+            known.clear()
+        known[context.language, key] = tuple(one.below("") for one in found or ())
+        return found
+
+    return look_up
+
+
+def _content(value: Any) -> tuple[Any, ...] | None:
+    """All that a Coding or CodeableConcept says, if it says no more than codes and text."""
+    if type(value) is not dict or "id" in value:
+        return None
     codings = value.get("coding")
-    if codings is not None:
-        if type(codings) is not list or len(codings) != 1 or type(codings[0]) is not dict:
+    if codings is None:
+        return None if "userSelected" in value else tuple(value.items())
+    if type(codings) is not list or len(value) > 1 + ("text" in value):
+        return None
+    said = [value.get("text")]
+    for coding in codings:
+        if type(coding) is not dict or "id" in coding or "userSelected" in coding:
             return None
-        value = codings[0]
-    get = value.get
-    key = (get("system"), get("version"), get("code"), get("display"), get("unit"))
-    return key if all(part is None or type(part) is str for part in key) else None
+        said.append(tuple(coding.items()))
+    return tuple(said)
 
 
 def _unit(compiler: Compiler) -> Check:

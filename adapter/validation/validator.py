@@ -65,6 +65,7 @@ class Validator:
         self.terminology = choose(self.definitions, release, terminology, _cache())
         self.run = run
         self._told: set[str] = set()
+        self._above: dict[str, frozenset[str]] = {}
         self._compiler = Compiler(self.definitions, self.terminology, best_practice)
 
     @property
@@ -182,7 +183,7 @@ class Validator:
         kind = resource["resourceType"]
         declared, problems = self._declared(resource, kind, context)
         wanted = [*profiles, *declared, *imposed_profiles(resource)]
-        urls = list(dict.fromkeys(wanted)) or [kind]
+        urls = self._most_specific(wanted) or [kind]
         issues = problems + self._identity(resource, context)
         for url in urls:
             check = self._compiler.needed(url)
@@ -196,6 +197,23 @@ class Validator:
         if "contained" in resource and context.container != "contained":
             issues += check_contained(resource, "")
         return issues
+
+    def _most_specific(self, urls: list[str]) -> list[str]:
+        """The profiles without those that another one is based on, and so checks too."""
+        distinct = list(dict.fromkeys(urls))
+        if len(distinct) < 2:
+            return distinct
+        above = {base for url in distinct for base in self._bases(url)}
+        return [url for url in distinct if url.partition("|")[0] not in above]
+
+    def _bases(self, url: str) -> frozenset[str]:
+        if url not in self._above:
+            found, structure = set(), self.definitions.structure(url)
+            while structure is not None and (base := structure.get("baseDefinition")):
+                found.add(base.partition("|")[0])
+                structure = self.definitions.structure(base)
+            self._above[url] = frozenset(found)
+        return self._above[url]
 
     def _special(self, resource: Resource, kind: str) -> list[Issue]:
         """The rules of single resource types that no StructureDefinition states."""

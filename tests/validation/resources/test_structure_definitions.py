@@ -38,9 +38,13 @@ def profile(*elements: dict[str, Any], **more: Any) -> dict[str, Any]:
     [
         ({}, []),
         ({"type": "Person"}, ["SD_CONSTRAINED_TYPE_NO_MATCH"]),
+        ({"type": "Nobody"}, ["SD_TYPE_NOT_LOCAL", "SD_CONSTRAINED_TYPE_NO_MATCH"]),
         ({"kind": "logical"}, ["SD_CONSTRAINED_KIND_NO_MATCH", "SD_DERIVATION_KIND_MISMATCH"]),
-        ({"derivation": None}, ["SD_MUST_HAVE_DERIVATION"]),
-        ({"derivation": "specialization"}, ["SD_SPECIALIZED_TYPE_MATCHES"]),
+        ({"derivation": None}, ["SD_TYPE_NOT_DERIVED", "SD_MUST_HAVE_DERIVATION"]),
+        (
+            {"derivation": "specialization"},
+            ["SD_TYPE_NOT_DERIVED", "SD_SPECIALIZED_TYPE_MATCHES"],
+        ),
         ({"context": [{"type": "element"}]}, ["SD_NO_CONTEXT_WHEN_NOT_EXTENSION"]),
     ],
 )
@@ -77,7 +81,7 @@ def test_a_profile_is_of_its_base(more: dict[str, Any], names: list[str]) -> Non
         (
             {"path": "Patient.name", "type": [{"code": "HumanName", "profile": [SD + "bp"]}]},
             "SD_ED_TYPE_PROFILE_WRONG",
-            ".type.profile",
+            ".type[0].profile[0]",
         ),
         (
             {
@@ -85,7 +89,7 @@ def test_a_profile_is_of_its_base(more: dict[str, Any], names: list[str]) -> Non
                 "type": [{"code": "Reference", "targetProfile": [SD + "string"]}],
             },
             "SD_ED_TYPE_PROFILE_WRONG_TARGET",
-            ".type.targetProfile",
+            ".type[0].targetProfile[0]",
         ),
         (
             {
@@ -102,6 +106,52 @@ def test_a_profile_is_of_its_base(more: dict[str, Any], names: list[str]) -> Non
 def test_elements(element: dict[str, Any], name: str | None, below: str) -> None:
     expected = [(name, f".differential.element[0]{below}")] if name else []
     assert issues(profile(element)) == expected
+
+
+@pytest.mark.parametrize(
+    ("element", "name", "below"),
+    [
+        ({"path": "Patient.name", "type": [{"code": "HumanName"}]}, None, ""),
+        ({"path": "Patient.name"}, "SD_NO_TYPES_OR_CONTENTREF", ""),
+        (
+            {"path": "Patient.active", "type": [{"code": "boolean"}], "fixedString": "yes"},
+            "SD_VALUE_TYPE_IILEGAL",
+            ".fixed.ofType(string)",
+        ),
+        (
+            {
+                "path": "Patient.name",
+                "type": [{"code": "HumanName"}],
+                "constraint": [{"key": "x-1", "expression": "familyName.exists()"}],
+            },
+            "ED_INVARIANT_EXPRESSION_ERROR",
+            ".constraint[0]",
+        ),
+    ],
+)
+def test_elements_of_a_snapshot(element: dict[str, Any], name: str | None, below: str) -> None:
+    given = profile(snapshot={"element": [{"id": element["path"], **element}]})
+    assert issues(given) == ([(name, f".snapshot.element[0]{below}")] if name else [])
+
+
+def test_a_bound_element_has_a_type_for_it() -> None:
+    element = {"path": "Patient.name", "type": [{"code": "HumanName"}], "binding": {}}
+    given = profile(snapshot={"element": [{"id": "Patient.name", **element}]})
+    assert [name for name, _ in issues(given)] == [
+        "SD_ILLEGAL_CHARACTERISTICS",
+        "SD_ED_BIND_NO_BINDABLE",
+    ]
+
+
+def test_a_type_of_its_own_repeats_what_it_refines() -> None:
+    given = profile(
+        snapshot={"element": [{"id": "Mine.x", "path": "Mine.x", "type": [{"code": "string"}]}]},
+        kind="logical",
+        type="http://example.org/Mine",
+        baseDefinition=SD + "Element",
+        derivation="specialization",
+    )
+    assert issues(given) == [("SD_TABLE_REQUIRED", ".snapshot.element[0]")] * 2
 
 
 def extension(url: str, *contexts: str, **more: Any) -> dict[str, Any]:
