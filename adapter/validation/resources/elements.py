@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from adapter.validation.definitions import CORE, Definitions
-from adapter.validation.resources.common import Json
+from adapter.validation.resources.common import Json, extensions
 
 FHIR_TYPE = CORE + "structuredefinition-fhir-type"
 
@@ -54,9 +54,8 @@ def type_names(element: Json) -> list[str]:
 
 
 def _working_code(given: Json) -> str:
-    for extension in given.get("extension", []):
-        if extension.get("url") == FHIR_TYPE:
-            return str(extension.get("valueUrl") or extension.get("valueUri"))
+    for extension in extensions(given, FHIR_TYPE):
+        return str(extension.get("valueUrl") or extension.get("valueUri"))
     return str(given.get("code"))
 
 
