@@ -34,6 +34,7 @@ class Slice:
     element: Element
     match: Match
     check: Check | None
+    distinct: bool  # every discriminator has something to go by
     beside_base: bool  # an extension's definition is checked too, not only what the slice says
     inner: Slices | None
 
@@ -70,7 +71,7 @@ class Slices:
                     issues.append(self._not_a_slice(where))
             else:
                 number = matching[0]
-                if len(matching) > 1:
+                if sum(self.slices[n].distinct for n in matching) > 1:
                     issues.append(self._several(where, matching))
                 counts[number] += 1
                 chosen = self.slices[number].check or base
@@ -160,14 +161,15 @@ class Slicing:
             discriminators = [{"type": "value", "path": "url"}]
         made = []
         for one in element.slices:
-            match = self._match(one, discriminators)
+            tests = [self._discriminator(one, each) for each in discriminators]
+            match = _together([test for test in tests if test is not None])
             if match is None:
                 continue
             inner = self.of(owner, one, step) if one.slices else None
             extension = one.name in EXTENSIONS
             check = self._check(owner, one)
             beside = extension and check is not None and not owner.is_extension
-            made.append(Slice(one, match, check, beside, inner))
+            made.append(Slice(one, match, check, None not in tests, beside, inner))
         if not made:
             return None
         closed = stated.get("rules") == "closed"
@@ -178,18 +180,6 @@ class Slicing:
             declared = element.types[0] if element.types else {}
             return owner.item(element, declared, element.path)
         return owner.object(element, "Extension") if element.children else None
-
-    def _match(self, element: Element, discriminators: list[dict[str, str]]) -> Match | None:
-        tests = []
-        for one in discriminators:
-            test = self._discriminator(element, one)
-            if test is not None:
-                tests.append(test)
-        if not tests:
-            return None
-        if len(tests) == 1:
-            return tests[0]
-        return lambda value, context: all(test(value, context) for test in tests)
 
     def _discriminator(self, element: Element, stated: dict[str, str]) -> Match | None:
         kind, path = stated["type"], stated["path"]
@@ -310,6 +300,12 @@ class Slicing:
             terminology = self.compiler.terminology
             return lambda value: terminology.member_of(value, url) is not False
         return None
+
+
+def _together(tests: list[Match]) -> Match | None:
+    if len(tests) < 2:
+        return tests[0] if tests else None
+    return lambda value, context: all(test(value, context) for test in tests)
 
 
 def _narrowed(element: Element) -> Element:
