@@ -21,6 +21,14 @@ ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:\S+")
 CROSS_VERSION = re.compile(
     r"http://hl7\.org/fhir/([1-5]\.[0-9])/StructureDefinition/extension-(.+)"
 )
+# where HL7's validator lets them stand beside what their definitions say, for R4's sake
+ALSO_AT = {
+    CORE + "regex": "ElementDefinition.type",
+    CORE + "structuredefinition-fhir-type": "ElementDefinition.type",
+    CORE + "structuredefinition-normative-version": "Element",
+    CORE + "capabilitystatement-expectation": "Element",
+    CORE + "capabilitystatement-prohibited": "Element",
+}
 EVERYWHERE = frozenset({"Element", "Any"})
 TOOLS = "http://hl7.org/fhir/tools/StructureDefinition/"
 VERSION_USE = "version-specific-use"
@@ -251,7 +259,10 @@ def _types(value: Element | None) -> frozenset[str]:
 
 def _contexts(structure: Resource, version: str) -> frozenset[str] | None:
     """The paths and URLs where the extension may stand; None for everywhere."""
-    allowed = set()
+    also = ALSO_AT.get(structure["url"])
+    if also in EVERYWHERE:
+        return None
+    allowed = {also} if also else set()
     for context in structure.get("context", ()):
         if not _for_version(context, version):
             continue
