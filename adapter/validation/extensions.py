@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from adapter.validation.context import Check, Context, Found
-from adapter.validation.definitions import cross_version
+from adapter.validation.definitions import CORE, cross_version
 from adapter.validation.elements import Element, type_code
 from adapter.validation.issues import Issue
 
