@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,13 @@ a1,01,CRP,12.50,mg/L,2024-01-10 08:30
 a1,01,PCT,<0.05,ng/mL,2024-01-10 08:30
 a2,02,CRP,3,mg/L,2024-02-11 09:00
 """
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signals_arrive() -> None:
+    """What runs in the background ignores Ctrl-C, and hands that down to the processes it starts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
