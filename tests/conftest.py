@@ -60,7 +60,7 @@ a2,02,CRP,3,mg/L,2024-02-11 09:00
 
 @pytest.fixture(scope="session", autouse=True)
 def signals_arrive() -> None:
-    """What runs in the background ignores Ctrl-C, and hands that down to the processes it starts."""
+    """What runs in the background ignores Ctrl-C, and so do the processes that it starts."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
