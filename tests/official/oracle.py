@@ -27,7 +27,8 @@ def command(oracle: Path, release: str, arguments: Sequence[str] = ()) -> list[s
     """The command line of the driver that was built in a folder."""
     home = oracle.resolve()
     driver = "OracleCore" if (home / "classes" / "OracleCore.class").exists() else ""
-    only = ["--errors-only"] if driver else []
+    alone = ["--ignore-references", "--allow-example-urls"]  # mutants know nothing of each other
+    only = ["--errors-only"] if driver else alone
     return [
         "java",
         "-Xmx3g",
