@@ -121,4 +121,4 @@ def _ask(
 
 
 def _short(issue: dict[str, Any]) -> dict[str, Any]:
-    return {name: issue[name] for name in ("severity", "path", "message", "messageId")}
+    return {name: issue.get(name) for name in ("severity", "path", "message", "messageId")}
