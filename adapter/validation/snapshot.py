@@ -19,7 +19,25 @@ Resource = dict[str, Any]
 Resolve = Callable[[str], Resource | None]
 STEP = re.compile(r"(?P<name>[^:]+)(?::(?P<slice>.+))?")
 OWN = ("id", "path", "sliceName", "slicing", "base")
-EXTENSION = "extension"
+EXTENSIONS = frozenset({"extension", "modifierExtension"})
+DEEPEST = 64  # steps of a path, and slices within slices: real profiles stay below ten
+# What must be of a certain kind, lest reading it fails; values such as fixed[x] may be anything.
+SHAPES: dict[str, dict[str, type]] = {
+    "element": {
+        **dict.fromkeys(("id", "path", "sliceName", "max", "contentReference"), str),
+        **dict.fromkeys(("type", "constraint", "extension"), list),
+        **dict.fromkeys(("slicing", "binding"), dict),
+        "min": int,
+    },
+    "type": {"code": str, "profile": list, "targetProfile": list, "extension": list},
+    "constraint": {"key": str},
+    "slicing": {"discriminator": list},
+    "discriminator": {"type": str, "path": str},
+    "binding": {"strength": str, "valueSet": str},
+    "extension": {"url": str, "valueUrl": str, "valueUri": str},
+}
+CANONICALS = frozenset({"profile", "targetProfile"})
+CARDINALITY = re.compile(r"\*|[0-9]{1,9}")
 
 
 class SnapshotError(ConfigurationError):
@@ -39,8 +57,8 @@ class Generator:
 
     def __init__(self, profile: Resource, resolve: Resolve):
         self.profile, self.resolve = profile, resolve
-        self.url = profile.get("url", "")
-        self.type = profile.get("type", "").rsplit("/", 1)[-1]
+        self.url = str(profile.get("url"))
+        self.type = str(profile.get("type")).rsplit("/", 1)[-1]
 
     def run(self) -> list[dict[str, Any]]:
         """The elements in snapshot order, with their ids and paths."""
@@ -54,18 +72,37 @@ class Generator:
         url = self.profile.get("baseDefinition")
         if not url:
             return Element({"id": self.type, "path": self.type, "min": 0, "max": "*"})
-        base = self.resolve(url)
+        base = self.resolve(url) if isinstance(url, str) else None
         if base is None:
             raise self._error(f"its base {url} is unknown: give its package")
-        return tree(copy.deepcopy(base))
+        return copy.deepcopy(self._tree(base))
+
+    def _tree(self, structure: Resource) -> Element:
+        """A resolved structure as a tree; a user's own snapshot may be of any shape."""
+        snapshot = structure.get("snapshot")
+        elements = snapshot.get("element") if isinstance(snapshot, dict) else None
+        if not isinstance(elements, list) or not elements:
+            raise self._error(f"{structure.get('url')} has no elements")
+        for number, definition in enumerate(elements):
+            self._check_shape(definition, number)
+        return tree(structure)
+
+    def _check_shape(self, definition: object, number: int) -> None:
+        fault = _misshapen(definition, "element") or _misplaced(definition)
+        if fault:
+            path = definition.get("path") if isinstance(definition, dict) else None
+            name = path[:100] if isinstance(path, str) else f"number {number + 1}"
+            raise self._error(f"the element {name}: {fault}")
 
     def _differential(self) -> Iterator[tuple[dict[str, Any], list[str]]]:
         """Each element of the differential with the steps of its id below the root."""
         slices: dict[str, str] = {}
-        for definition in self.profile.get("differential", {}).get("element", ()):
-            path = definition.get("path")
-            if not isinstance(path, str):
-                raise self._error("an element of the differential has no path")
+        differential = self.profile.get("differential") or {}
+        elements = differential.get("element", []) if isinstance(differential, dict) else None
+        if not isinstance(elements, list):
+            raise self._error("its differential is not a list of elements")
+        for number, definition in enumerate(elements):
+            self._check_shape(definition, number)
             given = definition.get("id")
             steps = given.split(".") if _fits(given, definition) else _derived(definition, slices)
             yield definition, steps[1:]
@@ -110,6 +147,8 @@ class Generator:
             codes = {type_code(t): t for t in one.definition.get("type", ())}
             for code, declared in codes.items():
                 if name.startswith(stem) and code[:1].upper() + code[1:] == kind:
+                    if len(codes) == 1 and not one.slices and not slice_name:
+                        return one, None  # nothing to tell apart: the choice itself is meant
                     self._slice(one, slice_name or name, {}).definition["type"] = [declared]
                     return one, slice_name or name
         return None, slice_name
@@ -128,6 +167,8 @@ class Generator:
         vars(made).pop("maximum", None)
         if element.name.endswith("[x]"):
             self._slice_by_type(element, made, name, definition)
+        elif element.name in EXTENSIONS and "max" not in definition:
+            self._limit_extension(made, definition)
         owner.slices.append(made)
         return made
 
@@ -142,6 +183,20 @@ class Generator:
                 made.definition["type"] = [declared]
         by_type = {"discriminator": [{"type": "type", "path": "$this"}], "rules": "open"}
         element.definition.setdefault("slicing", by_type)
+
+    def _limit_extension(self, made: Element, definition: dict[str, Any]) -> None:
+        """An extension may be there as often as its own definition says."""
+        types = definition.get("type", ())
+        urls = [url for declared in types for url in declared.get("profile", ())]
+        try:
+            structure = self.resolve(urls[0]) if len(urls) == 1 else None
+            root = self._tree(structure) if structure else None
+        except (
+            SnapshotError
+        ):  # extensions may hold each other; a broken one is told when it is used
+            return
+        if root is not None and root.maximum < made.maximum:
+            made.definition["max"] = root.definition["max"]
 
     def _unfold(self, element: Element) -> None:
         """Gives an element the children of its type, or of the element that it repeats."""
@@ -162,14 +217,14 @@ class Generator:
         structure = self.resolve(wanted) if wanted else None
         if structure is None:
             structure = self.resolve(codes.pop() if len(codes) == 1 else "Element")
-        return tree(structure) if structure else None
+        return self._tree(structure) if structure else None
 
     def _referred(self, reference: str) -> Element | None:
         url, _, path = reference.partition("#")
         structure = self.resolve(url or path.split(".")[0])
         if structure is None:
             raise self._error(f"the content reference {reference} leads nowhere")
-        return next((e for e in tree(structure).walk() if path in (e.id, e.path)), None)
+        return next((e for e in self._tree(structure).walk() if path in (e.id, e.path)), None)
 
     def _narrow(self, element: Element, definition: dict[str, Any]) -> None:
         own = element.definition
@@ -208,6 +263,41 @@ class Generator:
 
     def _error(self, text: str) -> SnapshotError:
         return SnapshotError(f"the profile {self.url} has no snapshot and none can be made: {text}")
+
+
+def _misshapen(part: object, kind: str) -> str | None:
+    """What of an element definition, or of a part of one, is not as FHIR has it."""
+    if not isinstance(part, dict):
+        return f"its {kind} is not an object"
+    if kind == "extension" and "url" not in part:
+        return "an extension of it has no url"
+    if not CARDINALITY.fullmatch(str(part.get("max", "*"))):
+        return "its max is neither a number nor *"
+    for name, shape in SHAPES[kind].items():
+        if name in part and (fault := _misfit(name, part[name], shape)):
+            return fault
+    return None
+
+
+def _misplaced(definition: object) -> str | None:
+    if not isinstance(definition, dict) or not definition.get("path"):
+        return "it has no path"
+    depths = (definition["path"].count("."), definition.get("id", "").count("/"))
+    if max(*depths, definition.get("sliceName", "").count("/")) > DEEPEST:
+        return f"it is deeper than {DEEPEST} steps"
+    return None
+
+
+def _misfit(name: str, value: object, shape: type) -> str | None:
+    if type(value) is not shape:
+        return f"its {name} is not of the kind it must be"
+    if isinstance(value, dict):
+        return _misshapen(value, name)
+    if not isinstance(value, list):
+        return None
+    if name in CANONICALS:
+        return None if all(isinstance(one, str) for one in value) else f"its {name} is no URL"
+    return next((fault for one in value if (fault := _misshapen(one, name))), None)
 
 
 def _fits(given: object, definition: dict[str, Any]) -> bool:

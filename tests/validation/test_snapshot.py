@@ -93,6 +93,66 @@ def test_a_choice_may_be_written_short(definitions: Definitions) -> None:
     assert one["min"] == 1
 
 
+def test_a_choice_of_one_type_written_short_is_that_choice(definitions: Definitions) -> None:
+    value = "Extension.value[x]"
+    made = elements(
+        definitions,
+        "Extension",
+        {"path": value, "type": [{"code": "Quantity"}]},
+        {"path": "Extension.valueQuantity.code", "min": 1},
+    )
+    assert made[f"{value}.code"]["min"] == 1
+    assert "slicing" not in made[value]
+
+
+def test_an_extension_may_be_there_as_often_as_its_definition_says(
+    definitions: Definitions,
+) -> None:
+    def of(name: str, **stated: Any) -> dict[str, Any]:
+        types = [{"code": "Extension", "profile": [BASE + name]}]
+        path = "Patient.extension"
+        given = {"path": path, "sliceName": "one", "type": types, **stated}
+        return elements(definitions, "Patient", given)[f"{path}:one"]
+
+    assert of("patient-birthPlace")["max"] == "1"
+    assert of("patient-birthPlace", max="*")["max"] == "*"
+    assert of("patient-nationality")["max"] == "*"
+    assert of("nowhere")["max"] == "*"
+
+
+def test_extensions_may_hold_each_other() -> None:
+    definitions = Definitions("R4")
+    for one, other in ("ab", "ba"):
+        types = [{"code": "Extension", "profile": [URL + other]}]
+        inner = {"path": "Extension.extension", "sliceName": other, "type": types}
+        definitions.add(
+            {
+                "resourceType": "StructureDefinition",
+                "url": URL + one,
+                "type": "Extension",
+                "derivation": "constraint",
+                "baseDefinition": BASE + "Extension",
+                "differential": {"element": [{"path": "Extension", "max": "1"}, inner]},
+            }
+        )
+    made = {e["id"]: e for e in definitions.needed(URL + "a")["snapshot"]["element"]}
+    assert made["Extension.extension:b"]["max"] == "1"
+
+
+@pytest.mark.parametrize("snapshot", [None, {}, {"element": []}, {"element": [{"path": 1}]}])
+def test_a_base_without_readable_elements_is_named(snapshot: Any) -> None:
+    profile = {"url": URL, "type": "Patient", "baseDefinition": BASE + "Patient"}
+    with pytest.raises(SnapshotError, match=URL):
+        generate(profile, lambda _: {"url": BASE + "Patient", "snapshot": snapshot})
+
+
+@pytest.mark.parametrize("differential", ["x", {"element": "x"}, {"element": {}}])
+def test_a_differential_that_is_none_is_named(definitions: Definitions, differential: Any) -> None:
+    profile = {"url": URL, "type": "Patient", "baseDefinition": BASE + "Patient"}
+    with pytest.raises(SnapshotError, match="not a list"):
+        generate({**profile, "differential": differential}, definitions.structure)
+
+
 def test_slices_of_slices(definitions: Definitions) -> None:
     path = "Observation.component"
     made = elements(
@@ -122,7 +182,15 @@ def test_a_repeated_element_has_the_children_of_the_one_it_repeats(
     [
         ("Nothing", [], "its base"),
         ("Patient", [{"path": "Patient.shoe"}], "no element shoe"),
-        ("Patient", [{"id": "Patient.name"}], "no path"),
+        ("Patient", [{"id": "Patient.name"}], "number 1: it has no path"),
+        ("Patient", ["Patient.name"], "number 1"),
+        ("Patient", [{"path": "Patient.name", "max": "many"}], "its max is neither"),
+        ("Patient", [{"path": "Patient.name", "type": "HumanName"}], "Patient.name: its type"),
+        ("Patient", [{"path": "Patient.name", "type": [{"profile": [1]}]}], "its profile"),
+        ("Patient", [{"path": "Patient.name", "constraint": ["x-1"]}], "its constraint"),
+        ("Patient", [{"path": "Patient.name", "extension": [{}]}], "no url"),
+        ("Questionnaire", [{"path": "Questionnaire" + ".item" * 5000}], "deeper than"),
+        ("Patient", [{"path": "Patient.name", "sliceName": "a/" * 5000 + "a"}], "deeper than"),
     ],
 )
 def test_what_makes_no_sense_is_named(
