@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from adapter.validation.issues import Issue
 
 if TYPE_CHECKING:
-    from adapter.validation.fhirpath import Environment
     from adapter.validation.references import Scope
+    from adapter.validation.validator import Validator
 
 Found = list[Issue] | None
 # (value, the JSON of its ``_name``, context) -> issues whose paths are relative to the value
@@ -19,13 +19,15 @@ Check = Callable[[Any, Any, "Context"], Found]
 
 @dataclass(slots=True)
 class Context:
-    """One resource under validation: the focus of ``%resource``, and what it lies in."""
+    """One resource under validation: the focus of ``%resource``, and what it lies in.
+
+    It is the ``Environment`` of the FHIRPath expressions that are asked of the resource.
+    """
 
     resource: dict[str, Any]
     root: dict[str, Any]  # the resource that contains it, or itself
     scope: Scope
-    environment: Environment
-    nested: Callable[[dict[str, Any], Context, str, list[str]], list[Issue]]
+    validator: Validator
     bundle: dict[str, Any] | None = None
     full_url: str | None = None
     ids: set[str] = field(default_factory=set)  # of the elements seen in the resource
@@ -34,10 +36,23 @@ class Context:
     container: str = ""  # "" at the top, else contained, entry, outcome or parameter
     plain: bool = True  # nothing but the resource is known: a plain reference needs no look-up
 
+    variables: ClassVar[dict[str, Any]] = {}
+
     def inside(self, resource: dict[str, Any]) -> Context:
         """The context of another resource that this one leads to."""
-        environment = replace(self.environment, resource=resource, root=resource)
-        return replace(self, resource=resource, root=resource, environment=environment, ids=set())
+        return replace(self, resource=resource, root=resource, ids=set())
+
+    def resolve(self, reference: str) -> dict[str, Any] | None:
+        """The resource that a reference leads to, if it can be found."""
+        return self.scope.resolve(reference, self.root, self.bundle, self.full_url)
+
+    def member_of(self, value: Any, value_set: str) -> bool | None:
+        """Whether a code is in a value set; None where that is unknown."""
+        return self.validator.terminology.member_of(value, value_set)
+
+    def conforms_to(self, value: dict[str, Any], url: str) -> bool | None:
+        """Whether a resource fits a profile; None where the profile is unknown."""
+        return self.validator.conforms(value, url, self)
 
 
 def below(found: Found, prefix: str) -> list[Issue]:

@@ -221,7 +221,7 @@ class Definition:
                 for held in node.get(name, ())
             )
             for query in self.queries
-            for node in query(context.resource, context.environment)
+            for node in query(context.resource, context)
         )
 
     def _value(self, value: Resource) -> list[Issue]:

@@ -111,7 +111,7 @@ def _run(tests: tuple[tuple[Quick | None, Test, Issue], ...]) -> Check:
             if quick is not None and quick(value):
                 continue
             try:
-                if test(value, sibling, context.environment):
+                if test(value, sibling, context):
                     continue
                 found = issue.below("")
             except NotEvaluated:

@@ -376,7 +376,7 @@ def resource_check(code: str, profiles: list[str], name: str) -> Check:
             return [
                 structure_error("an object must have some content", "Object_must_have_some_content")
             ]
-        found = context.nested(value, context, name, profiles)
+        found = context.validator.nested(value, context, name, profiles)
         kind = value.get("resourceType")
         if code not in RESOURCES and kind != code and isinstance(kind, str):
             text = f"the resource must be of type {code}, not {kind}"

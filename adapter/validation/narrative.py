@@ -12,149 +12,36 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
-from xml.parsers import expat
 
 from adapter.validation.issues import Issue
+from adapter.validation.quick_narrative import is_harmless
 from adapter.validation.uris import is_absolute_url
-from adapter.validation.xhtml import DOCTYPE, MAX_DEPTH, XHTML, NarrativeError, Node, Parsed, parse
+from adapter.validation.xhtml import DOCTYPE, XHTML, NarrativeError, Node, Parsed, parse
+from adapter.validation.xhtml_elements import (
+    ALLOWED,
+    ATTRIBUTES,
+    BLOCKS,
+    CHILDREN,
+    ELEMENTS,
+    EMPTY,
+    INLINE,
+    NOT_IN_P,
+    PARENTS,
+    TEXT_BLOCKS,
+)
 
 _NARRATIVE = "http://hl7.org/fhir/StructureDefinition/Narrative"
 _TRIMMED = "".join(chr(n) for n in range(33))  # a no-break space is content
-_TEXT_BLOCKS = frozenset("p h1 h2 h3 h4 h5 h6 pre address".split())
-_INLINE = frozenset(
-    "a b em i strong small big sub sup code tt dfn q var abbr acronym cite bdo kbd samp".split()
-)
-_EMPTY = frozenset({"br", "img", "hr", "area"})
-_BLOCKS = frozenset({"div", "pre", "table", "ul", "ol"})
-_ELEMENTS = (
-    _TEXT_BLOCKS
-    | _INLINE
-    | _EMPTY
-    | _BLOCKS
-    | frozenset(
-        "span blockquote li dl dt dd caption colgroup col thead tr tfoot tbody th td map".split()
-    )
-)
-_ATTRIBUTES = frozenset(
-    "title style class id lang xml:lang dir accesskey tabindex span width align valign char "
-    "charoff abbr axis headers scope rowspan colspan".split()
-)
-_OWN_ATTRIBUTES = {
-    "a": "href name charset type hreflang rel rev shape coords",
-    "img": "src border alt longdesc height width usemap ismap",
-    "div": "xmlns",
-    "blockquote": "cite",
-    "q": "cite",
-    "map": "name",
-    "area": "shape coords href nohref alt",
-    "table": "summary width border frame rules cellspacing cellpadding",
-    "pre": "space",
-    "td": "nowrap",
-}
-_ALLOWED = {
-    name: _ATTRIBUTES | frozenset(_OWN_ATTRIBUTES.get(name, "").split()) for name in _ELEMENTS
-}
-_NOT_IN_P = frozenset({"div", "blockquote", "table", "ol", "ul", "p"})
-_CHILDREN = {
-    "table": frozenset("tbody tr caption thead tfoot col colgroup".split()),
-    "tr": frozenset({"td", "th"}),
-    "tbody": frozenset({"tr"}),
-    "thead": frozenset({"tr"}),
-    "tfoot": frozenset({"tr"}),
-    "ul": frozenset({"li"}),
-    "ol": frozenset({"li"}),
-    "dl": frozenset({"dd", "dt"}),
-    "map": frozenset({"area"}),
-}
-_PARENTS = {
-    "tr": ("table", "thead", "tfoot", "tbody"),
-    "tbody": ("table",),
-    "thead": ("table",),
-    "tfoot": ("table",),
-    "caption": ("table",),
-    "colgroup": ("table",),
-    "col": ("colgroup", "table"),
-    "th": ("tr", "thead", "tfoot"),
-    "td": ("tr", "thead", "tfoot"),
-    "li": ("ul", "ol"),
-    "dd": ("dl",),
-    "dt": ("dl",),
-}
-_FLOW = _TEXT_BLOCKS | _INLINE | _EMPTY | {"span", "div", "table", "ul", "ol", "dl", "blockquote"}
-# Pairs of parent and child that break no rule whatever lies around them: most narratives have
-# no others, and are done with when they are parsed.
-_HARMLESS = frozenset(
-    [(one, other) for one in ("div", "td", "th", "li", "blockquote") for other in _FLOW - {"area"}]
-    + [(one, other) for one, names in _CHILDREN.items() for other in names]
-    + [(one, other) for one in (*_TEXT_BLOCKS, "span", "dd", "dt", "caption") for other in _INLINE]
-    + [(one, "br") for one in (*_TEXT_BLOCKS, *_INLINE, "span", "dd", "dt")]
-    + [(one, "span") for one in (*_TEXT_BLOCKS, "span", "dd", "dt")]
-    + [("", "div")]
-)
-_WITHOUT_TEXT = _EMPTY | _CHILDREN.keys()
-_HARMLESS_ATTRIBUTES = frozenset(
-    "title style class align valign width colspan rowspan border dir".split()
-)
-_HARMLESS_FOR = {name: _HARMLESS_ATTRIBUTES & _ALLOWED[name] for name in _ELEMENTS}
 _URL_SIGN = frozenset(";?:@&=+$.,/%-_~#[]!'()*|")
 _MIME = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(?:\s*;.*)?")
 _KNOWN_SCHEMES = ("http", "https", "tel", "mailto", "data")
-
-
-class _HarmfulError(Exception):
-    """There is something in the XHTML that needs a closer look."""
-
-
-def _is_harmless(div: str) -> bool:
-    """Whether a narrative has only what no rule can object to, found in one quick pass."""
-    parser = expat.ParserCreate()
-    stack = [""]
-    push, pop = stack.append, stack.pop
-    content = False
-
-    def start(name: str, attributes: dict[str, str]) -> None:
-        above = stack[-1]
-        if (above, name) not in _HARMLESS or len(stack) > MAX_DEPTH:
-            raise _HarmfulError
-        if attributes:
-            allowed = _HARMLESS_FOR[name]
-            for one, held in attributes.items():
-                if one not in allowed and not (one == "xmlns" and held == XHTML):
-                    raise _HarmfulError
-        if not above and "xmlns" not in attributes:
-            raise _HarmfulError
-        push(name)
-
-    def end(_name: str) -> None:
-        pop()
-
-    def characters(data: str) -> None:
-        nonlocal content
-        if not data.isspace():
-            content = True
-            if stack[-1] in _WITHOUT_TEXT:
-                raise _HarmfulError
-
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
-    parser.CharacterDataHandler = characters
-    parser.StartDoctypeDeclHandler = parser.StartCdataSectionHandler = _refuse
-    try:
-        parser.Parse(div, True)
-    except (_HarmfulError, expat.ExpatError, ValueError):
-        return False
-    return content
-
-
-def _refuse(*_: Any) -> None:
-    raise _HarmfulError
 
 
 def html_ok(div: object) -> bool:
     """The answer of FHIRPath's ``htmlChecks()``: all elements and attributes are allowed ones."""
     if not isinstance(div, str):
         return False
-    if _is_harmless(div):
+    if is_harmless(div):
         return True
     try:
         return _names_ok(parse(div).root)
@@ -164,9 +51,9 @@ def html_ok(div: object) -> bool:
 
 def _names_ok(root: Node) -> bool:
     return all(
-        node.name in _ELEMENTS
+        node.name in ELEMENTS
         and all(
-            one in _ALLOWED[node.name] or one.startswith("xmlns") or one == "xml:space"
+            one in ALLOWED[node.name] or one.startswith("xmlns") or one == "xml:space"
             for one in node.attributes
         )
         for node in (root, *root.walk())
@@ -188,7 +75,7 @@ def check_narrative(
 
     ``targets`` counts the elements with an id that a link such as ``#a`` may lead to.
     """
-    if _is_harmless(div):
+    if is_harmless(div):
         return []
     try:
         parsed = parse(div)
@@ -294,17 +181,17 @@ class _Check:
             name = node.name
             if name == DOCTYPE:
                 self.say("XHTML_XHTML_DOCTYPE_ILLEGAL", "a document type is not allowed")
-            elif name not in _ELEMENTS:
+            elif name not in ELEMENTS:
                 self.say("XHTML_XHTML_Element_Illegal", f"the element '{name}' is not allowed")
             for one in node.attributes:
                 self._attribute(name, one)
-            if in_paragraph and name in _NOT_IN_P:
+            if in_paragraph and name in NOT_IN_P:
                 text = f"the element '{name}' is not allowed in a paragraph"
                 self.say("XHTML_XHTML_ELEMENT_ILLEGAL_IN_PARA", text)
             self.names(node, in_paragraph or name == "p")
 
     def _attribute(self, element: str, name: str) -> None:
-        if name.startswith("xmlns") or name in _ALLOWED.get(element, _ATTRIBUTES):
+        if name.startswith("xmlns") or name in ALLOWED.get(element, ATTRIBUTES):
             return
         if name == "xml:space":
             text = "xml:space is allowed, but has no use"
@@ -324,19 +211,19 @@ class _Check:
         code = "structure"
         for node in parent.elements():
             name, at = node.name, f"{path}/{node.name}"
-            if name in _TEXT_BLOCKS or name in _INLINE or name in ("span", "caption", "dd", "dt"):
-                blocks = [one.name for one in node.walk() if one.name in _BLOCKS]
+            if name in TEXT_BLOCKS or name in INLINE or name in ("span", "caption", "dd", "dt"):
+                blocks = [one.name for one in node.walk() if one.name in BLOCKS]
                 if blocks:
                     text = f"the text element {at} holds the blocks {', '.join(blocks)}"
                     self.say("XHTML_XHTML_BLOCK_IN_PARA", text, code=code)
-            if name in _INLINE and any(one.name == name for one in node.walk()):
+            if name in INLINE and any(one.name == name for one in node.walk()):
                 self.say("XHTML_XHTML_NO_RECURSION", f"{at} holds another {name}", code=code)
-            if name in _EMPTY and node.children:
+            if name in EMPTY and node.children:
                 self.say("XHTML_XHTML_NO_CHILDREN", f"{at} cannot hold anything", code=code)
-            if name in _CHILDREN:
+            if name in CHILDREN:
                 self._children(node, at)
-            if name in _PARENTS and parent.name not in _PARENTS[name]:
-                text = f"{at} stands in {parent.name}, not in {' or '.join(_PARENTS[name])}"
+            if name in PARENTS and parent.name not in PARENTS[name]:
+                text = f"{at} stands in {parent.name}, not in {' or '.join(PARENTS[name])}"
                 self.say("XHTML_XHTML_OUT_OF_PLACE", text, code=code)
             self.structure(node, at)
 
@@ -345,7 +232,7 @@ class _Check:
         for one in node.children:
             if isinstance(one, str):
                 wrong += ["text"] if one.strip(_TRIMMED) else []
-            elif one.name not in _CHILDREN[node.name]:
+            elif one.name not in CHILDREN[node.name]:
                 wrong.append(one.name)
         if wrong:
             text = f"{at} cannot hold {', '.join(wrong)}"

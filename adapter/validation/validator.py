@@ -19,7 +19,6 @@ from adapter.validation.compiler import Compiler
 from adapter.validation.contained import check_contained
 from adapter.validation.context import Context
 from adapter.validation.definitions import CORE, Definitions
-from adapter.validation.fhirpath import Environment
 from adapter.validation.imposed import imposed_profiles
 from adapter.validation.issues import Issue
 from adapter.validation.narrative import check_language
@@ -94,8 +93,9 @@ class Validator:
         kind = resource.get("resourceType")
         if not isinstance(kind, str) or kind not in self.definitions.resource_types:
             return [*faults, _unknown_type(kind)]
+        context = self._context(resource)
         try:
-            found = self._check(resource, self._context(resource), list(profiles))
+            found = self._check(resource, context, list(profiles))
         except RecursionError:
             text = "the resource is nested too deeply to be checked"
             return [Issue("fatal", "too-long", kind, text, resourceType=kind)]
@@ -118,40 +118,29 @@ class Validator:
         return not any(i.severity in ERRORS for i in self.validate(resource))
 
     def _context(self, resource: Resource) -> Context:
-        scope = Scope(resource, self.run)
         kind = resource.get("resourceType")
         is_bundle = kind == "Bundle"
-        context = Context(
-            resource, resource, scope, Environment(resource, resource, None), self._nested
-        )
-        context.plain = self.run is None and kind not in ("Bundle", "Parameters")
-        context.bundle = resource if is_bundle else None
-        context.language = _language(resource)
-        context.environment = self._environment(context)
-        return context
-
-    def _environment(self, context: Context) -> Environment:
-        def resolve(reference: str) -> Resource | None:
-            return context.scope.resolve(reference, context.root, context.bundle, context.full_url)
-
-        def conforms_to(value: Resource, url: str) -> bool | None:
-            check = self._compiler.structure(url)
-            if check is None:
-                return None
-            return not any(i.severity in ERRORS for i in check(value, None, context) or ())
-
-        return Environment(
-            resource=context.resource,
-            root=context.root,
-            resolve=resolve,
-            member_of=self.terminology.member_of,
-            conforms_to=conforms_to,
+        return Context(
+            resource,
+            resource,
+            Scope(resource, self.run),
+            self,
+            bundle=resource if is_bundle else None,
+            language=_language(resource),
+            plain=self.run is None and not is_bundle and kind != "Parameters",
         )
 
-    def _nested(
+    def conforms(self, value: Resource, url: str, context: Context) -> bool | None:
+        """Whether a resource that an expression met fits a profile; None for an unknown one."""
+        check = self._compiler.structure(url)
+        if check is None:
+            return None
+        return not any(i.severity in ERRORS for i in check(value, None, context) or ())
+
+    def nested(
         self, resource: Resource, outer: Context, name: str, profiles: list[str]
     ) -> list[Issue]:
-        """A resource inside another: contained, or an entry's, a parameter's."""
+        """The issues of a resource inside another: contained, or an entry's, a parameter's."""
         kind = resource.get("resourceType")
         if not isinstance(kind, str) or kind not in self.definitions.resource_types:
             return [_unknown_type(kind, "")]
@@ -175,7 +164,6 @@ class Validator:
             ids=set(),
             language=_language(resource),
         )
-        context.environment = self._environment(context)
         wanted = [url for url in profiles if self.definitions.structure(url) is not None]
         return self._check(resource, context, wanted)
 
