@@ -11,6 +11,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from adapter.validation.attachments import check_attachment
 from adapter.validation.context import Check, Context, Found
 from adapter.validation.definitions import CORE
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 MAX_VALUE_SET = EXTENSION + "elementdefinition-maxValueSet"
 CONCEPTS = frozenset({"Coding", "CodeableConcept"})
 REMEMBERED = 10_000  # codes of one element
+# an id must be unique in its resource, and what an extension may hold depends on where it stands
+STANDS_SOMEWHERE = re.compile(rb'"(?:id|_?extension|_[a-z]+)":')
 MEASURES = frozenset({"Age", "Count", "Distance", "Duration"})  # their units are not bound
 CODES = frozenset({"code", "string", "uri", "url", "canonical", "id", "markdown"})
 PLAIN_REFERENCE = re.compile(r"([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64}")
@@ -172,39 +176,21 @@ def remembered(check: Check) -> Check:
     known: dict[Any, tuple[Issue, ...]] = {}
 
     def look_up(value: Any, sibling: Any, context: Context) -> Found:
-        key = _content(value)
-        if key is None:
-            return check(value, sibling, context)
         try:
-            held = known.get((context.language, key))
-        except TypeError:  # something is nested in it
+            content = orjson.dumps(value)
+        except TypeError:  # it holds what JSON cannot
             return check(value, sibling, context)
+        held = known.get((context.language, content))
         if held is not None:
             return [one.below("") for one in held] if held else None
         found = check(value, sibling, context)
-        if len(known) >= REMEMBERED:
-            known.clear()
-        known[context.language, key] = tuple(one.below("") for one in found or ())
+        if not STANDS_SOMEWHERE.search(content):
+            if len(known) >= REMEMBERED:
+                known.clear()
+            known[context.language, content] = tuple(one.below("") for one in found or ())
         return found
 
     return look_up
-
-
-def _content(value: Any) -> tuple[Any, ...] | None:
-    """All that a Coding or CodeableConcept says, if it says no more than codes and text."""
-    if type(value) is not dict or "id" in value:
-        return None
-    codings = value.get("coding")
-    if codings is None:
-        return None if "userSelected" in value else tuple(value.items())
-    if type(codings) is not list or len(value) > 1 + ("text" in value):
-        return None
-    said = [value.get("text")]
-    for coding in codings:
-        if type(coding) is not dict or "id" in coding or "userSelected" in coding:
-            return None
-        said.append(tuple(coding.items()))
-    return tuple(said)
 
 
 def _unit(compiler: Compiler) -> Check:

@@ -21,6 +21,8 @@ Test = Callable[[Any], bool]
 
 def equals(expected: Any) -> Test:
     """True for the very same JSON value; an ``id`` that only the instance has does not matter."""
+    if type(expected) is str:
+        return lambda value: bool(value == expected)
 
     def same(value: Any) -> bool:
         return _equal(expected, value)

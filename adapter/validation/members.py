@@ -99,8 +99,8 @@ def object_check(
     needed = frozenset(keys[0] for keys, _ in required if len(keys) == 1)
     several = tuple(keys for keys, _ in required if len(keys) > 1)
     extension, modifier = table.get("extension"), table.get("modifierExtension")
-    members = {key: one for key, one in table.items() if key not in EXTENSIONS}
-    find, sure = members.get, certain.get
+    members = {key: (certain.get(key), one) for key, one in table.items() if key not in EXTENSIONS}
+    find = members.get
 
     def absent(value: dict[str, Any]) -> list[Issue]:
         return [
@@ -128,15 +128,15 @@ def object_check(
         if "extension" in value or "modifierExtension" in value:
             issues = extensions(value, context)  # first: they need to know where they stand
         for key, held in value.items():
-            test = sure(key)
-            if test is not None:
-                try:
-                    if test(held):
-                        continue
-                except TypeError:
-                    pass  # of another JSON type: the member says so
-            member = find(key)
-            if member is not None:
+            known = find(key)
+            if known is not None:
+                test, member = known
+                if test is not None:
+                    try:
+                        if test(held):
+                            continue
+                    except TypeError:
+                        pass  # of another JSON type: the member says so
                 found = member(held, value, context)
                 if found:
                     issues = issues + found if issues else found

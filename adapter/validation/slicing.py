@@ -11,16 +11,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from adapter.validation import fixed
-from adapter.validation.context import Check, Context, below
+from adapter.validation.context import Check, Context, Found, below
 from adapter.validation.elements import Element, type_code
 from adapter.validation.issues import Issue
 
 if TYPE_CHECKING:
     from adapter.validation.compiler import Compiler, StructureCompiler
 
-Typed = tuple[str | None, Any]  # the type where a choice tells it, and the value
-Getter = Callable[[Typed, Context], list[Typed]]
 Match = Callable[[Any, Context], bool]
+# (the type where a choice tells it, the value, context) -> whether one of the values it leads to
+# is what is sought
+Visit = Callable[[str | None, Any, Context], bool]
+Step = Callable[[Visit], Visit]  # one step of a discriminator's path, before what follows it
 EXTENSIONS = frozenset({"extension", "modifierExtension"})
 STEPS = re.compile(r"\.(?![^(]*\))")
 EXTENSION_STEP = re.compile(r"""extension\(['"](.+)['"]\)""")
@@ -54,36 +56,44 @@ class Slices:
     ordered: bool
     profile: str
 
+    def __post_init__(self) -> None:
+        self._matches = [one.match for one in self.slices]
+        self._nested = [one for one in self.slices if one.inner is not None]
+        self._bounds = [(one.element.minimum, one.element.maximum) for one in self.slices]
+
     def check(
         self, values: list[Any], base: Check, context: Context, siblings: list[Any] | None
-    ) -> list[Issue]:
+    ) -> Found:
         """The issues of all items, each checked by its slice or else by ``base``."""
         issues: list[Issue] = []
         counts = [0] * len(self.slices)
         last = -1
         for index, value in enumerate(values):
-            where = f"{self.step}[{index}]"
             sibling = siblings[index] if siblings and index < len(siblings) else None
-            matching = [n for n, one in enumerate(self.slices) if one.match(value, context)]
+            matching = [n for n, match in enumerate(self._matches) if match(value, context)]
             chosen = base
-            if not matching:
-                if self.closed:
-                    issues.append(self._not_a_slice(where))
-            else:
+            if matching:
                 number = matching[0]
-                if sum(self.slices[n].distinct for n in matching) > 1:
-                    issues.append(self._several(where, matching))
+                one = self.slices[number]
+                if len(matching) > 1 and sum(self.slices[n].distinct for n in matching) > 1:
+                    issues.append(self._several(f"{self.step}[{index}]", matching))
                 counts[number] += 1
-                chosen = self.slices[number].check or base
+                chosen = one.check or base
                 if self.ordered and number < last:
-                    issues.append(self._out_of_order(where))
+                    issues.append(self._out_of_order(f"{self.step}[{index}]"))
                 last = max(last, number)
-                if self.slices[number].beside_base and (found := base(value, sibling, context)):
-                    issues += below(found, where)
+                if one.beside_base and (found := base(value, sibling, context)):
+                    issues += below(found, f"{self.step}[{index}]")
+            elif self.closed:
+                issues.append(self._not_a_slice(f"{self.step}[{index}]"))
             found = chosen(value, sibling, context)
             if found:
-                issues += below(found, where)
-        return issues + self._counts(counts) + self._inner(values, context)
+                issues += below(found, f"{self.step}[{index}]")
+        for count, (low, high) in zip(counts, self._bounds, strict=True):
+            if not low <= count <= high:
+                issues += self._counts(counts)
+                break
+        return issues + self._inner(values, context) if self._nested else issues
 
     def _slice_of(self, value: Any, context: Context) -> int | None:
         for number, one in enumerate(self.slices):
@@ -93,7 +103,7 @@ class Slices:
 
     def _inner(self, values: list[Any], context: Context) -> list[Issue]:
         issues: list[Issue] = []
-        for one in self.slices:
+        for one in self._nested:
             if one.inner is None:
                 continue
             counts = [0] * len(one.inner.slices)
@@ -183,42 +193,44 @@ class Slicing:
 
     def _discriminator(self, element: Element, stated: dict[str, str]) -> Match | None:
         kind, path = stated["type"], stated["path"]
-        steps = [] if path == "$this" else [s for s in STEPS.split(path) if s != "$this"]
-        getters, target = self._walk(element, steps)
+        names = [] if path == "$this" else [s for s in STEPS.split(path) if s != "$this"]
+        steps, target = self._walk(element, names)
         if target is None:
             return None
         if kind == "exists":
-            return _exists(getters, target.maximum != 0)
+            return _exists(steps, target.maximum != 0)
         if kind == "type":
-            return self._type(getters, target)
+            return _leading(steps, self._type(target))
         if kind == "profile":
-            return self._profile(getters, target)
+            conforms = self._profile(target)
+            return _leading(steps, conforms) if conforms else None
         test = self._criteria(target)
         if test is None:
             if target.maximum == 0:
-                return _exists(getters, False)
-            return _exists(getters, True) if target.minimum > 0 else None
-        return _any(getters, test)
+                return _exists(steps, False)
+            return _exists(steps, True) if target.minimum > 0 else None
+        return _leading(steps, lambda _kind, value, _context: test(value))
 
-    def _walk(self, element: Element, steps: list[str]) -> tuple[list[Getter], Element | None]:
-        getters: list[Getter] = []
+    def _walk(self, element: Element, names: list[str]) -> tuple[list[Step], Element | None]:
+        steps: list[Step] = []
         at: Element | None = element
-        for step in steps:
+        for name in names:
             if at is None:
                 break
-            if step == "resolve()":
-                getters.append(_resolve)
+            if name == "resolve()":
+                steps.append(_resolve)
                 at = self._target(at)
-            elif match := EXTENSION_STEP.fullmatch(step):
-                getters.append(_extension(match[1]))
+            elif match := EXTENSION_STEP.fullmatch(name):
+                steps.append(_extension(match[1]))
                 at = self._extension_element(at, match[1])
-            elif match := OF_TYPE.fullmatch(step):
-                getters.append(_of_type(match[1]))
+            elif match := OF_TYPE.fullmatch(name):
+                steps.append(_of_type(match[1]))
             else:
-                below_it = self._child(at, step)
-                getters.append(_step(step, below_it is not None and below_it.name.endswith("[x]")))
+                below_it = self._child(at, name)
+                choice = below_it is not None and below_it.name.endswith("[x]")
+                steps.append(_step(name, choice))
                 at = below_it
-        return getters, at
+        return steps, at
 
     def _child(self, element: Element, name: str) -> Element | None:
         if found := element.child(name):
@@ -252,31 +264,22 @@ class Slicing:
         ]
         return Element({**root.definition, "type": types}, root.children, root.slices)
 
-    def _type(self, getters: list[Getter], target: Element) -> Match:
+    def _type(self, target: Element) -> Visit:
         codes = frozenset(type_code(t) for t in target.definition.get("type", ()))
         if not codes and "." not in target.path:
             codes = frozenset({target.path})
+        return lambda kind, value, _context: _is(kind, value, codes)
 
-        def match(value: Any, context: Context) -> bool:
-            return any(_is(typed, codes) for typed in _get(getters, value, context))
-
-        return match
-
-    def _profile(self, getters: list[Getter], target: Element) -> Match | None:
+    def _profile(self, target: Element) -> Visit | None:
         urls = [u for t in target.definition.get("type", ()) for u in t.get("profile", ())]
         urls += [u for t in target.definition.get("type", ()) for u in t.get("targetProfile", ())]
         checks = [check for url in urls if (check := self.compiler.structure(url))]
         if not checks:
             return None
-
-        def match(value: Any, context: Context) -> bool:
-            return any(
-                not any(i.severity in ("error", "fatal") for i in check(one, None, context) or ())
-                for _, one in _get(getters, value, context)
-                for check in checks
-            )
-
-        return match
+        return lambda _kind, value, context: any(
+            not any(i.severity in ("error", "fatal") for i in check(value, None, context) or ())
+            for check in checks
+        )
 
     def _criteria(self, element: Element) -> fixed.Test | None:
         """What the values at an element must be, from its fixed values, patterns and bindings."""
@@ -288,12 +291,9 @@ class Slicing:
         for child in element.children:
             test = self._criteria(child)
             if test is not None:
-                inside.append((child.name.removesuffix("[x]"), child.name.endswith("[x]"), test))
+                inside.append(_member(child, test))
         if inside:
-            return lambda value: all(
-                any(test(one) for _, one in _values(value, name, choice))
-                for name, choice, test in inside
-            )
+            return inside[0] if len(inside) == 1 else lambda value: all(t(value) for t in inside)
         binding = element.definition.get("binding", {})
         if binding.get("strength") == "required" and binding.get("valueSet"):
             url = binding["valueSet"]
@@ -316,79 +316,102 @@ def _narrowed(element: Element) -> Element:
     return required[0] if len(required) == 1 else element
 
 
-def _get(getters: list[Getter], value: Any, context: Context) -> list[Typed]:
-    found: list[Typed] = [(None, value)]
-    for getter in getters:
-        found = [typed for one in found for typed in getter(one, context)]
-    return found
+def _leading(steps: list[Step], end: Visit) -> Match:
+    """The test of a value: whether its path leads to a value that the end accepts."""
+    visit = end
+    for step in reversed(steps):
+        visit = step(visit)
+    return lambda value, context: visit(None, value, context)
 
 
-def _any(getters: list[Getter], test: fixed.Test) -> Match:
-    def match(value: Any, context: Context) -> bool:
-        return any(test(one) for _, one in _get(getters, value, context))
-
-    return match
+def _exists(steps: list[Step], wanted: bool) -> Match:
+    found = _leading(steps, lambda _kind, _value, _context: True)
+    return found if wanted else lambda value, context: not found(value, context)
 
 
-def _exists(getters: list[Getter], wanted: bool) -> Match:
-    def match(value: Any, context: Context) -> bool:
-        return bool(_get(getters, value, context)) is wanted
-
-    return match
-
-
-def _step(name: str, choice: bool) -> Getter:
-    def get(typed: Typed, _context: Context) -> list[Typed]:
-        return _values(typed[1], name, choice)
-
-    return get
+def _member(element: Element, test: fixed.Test) -> fixed.Test:
+    """The test of an object by one of its members."""
+    visit = _step(element.name.removesuffix("[x]"), element.name.endswith("[x]"))(
+        lambda _kind, value, _context: test(value)
+    )
+    return lambda value: visit(None, value, None)  # type: ignore[arg-type]  # it asks no context
 
 
-def _values(value: Any, name: str, choice: bool) -> list[Typed]:
-    if not isinstance(value, dict):
-        return []
-    if not choice:
-        held = value.get(name)
-        if held is None:
-            return []
-        return [(None, one) for one in held] if isinstance(held, list) else [(None, held)]
+def _step(name: str, choice: bool) -> Step:
+    return _choice_step(name) if choice else _plain_step(name)
+
+
+def _plain_step(name: str) -> Step:
+    def before(then: Visit) -> Visit:
+        def visit(_kind: str | None, value: Any, context: Context) -> bool:
+            held = value.get(name) if type(value) is dict else None
+            if held is None:
+                return False
+            if type(held) is not list:
+                return then(None, held, context)
+            for one in held:  # noqa: SIM110  any() of a generator takes twice as long
+                if then(None, one, context):
+                    return True
+            return False
+
+        return visit
+
+    return before
+
+
+def _choice_step(name: str) -> Step:
     size = len(name)
-    return [
-        (key[size:], held)
-        for key, held in value.items()
-        if key.startswith(name) and key[size : size + 1].isupper()
-    ]
+
+    def before(then: Visit) -> Visit:
+        def visit(_kind: str | None, value: Any, context: Context) -> bool:
+            return type(value) is dict and any(
+                then(key[size:], held, context)
+                for key, held in value.items()
+                if key.startswith(name) and key[size : size + 1].isupper()
+            )
+
+        return visit
+
+    return before
 
 
-def _of_type(code: str) -> Getter:
-    def get(typed: Typed, _context: Context) -> list[Typed]:
-        return [typed] if _is(typed, frozenset({code})) else []
+def _of_type(code: str) -> Step:
+    codes = frozenset({code})
 
-    return get
+    def before(then: Visit) -> Visit:
+        return lambda kind, value, context: _is(kind, value, codes) and then(kind, value, context)
 
-
-def _extension(url: str) -> Getter:
-    def get(typed: Typed, _context: Context) -> list[Typed]:
-        held = typed[1].get("extension", []) if isinstance(typed[1], dict) else []
-        return [(None, e) for e in held if isinstance(e, dict) and e.get("url") == url]
-
-    return get
+    return before
 
 
-def _resolve(typed: Typed, context: Context) -> list[Typed]:
-    value = typed[1]
-    reference = value.get("reference") if isinstance(value, dict) else value
-    if not isinstance(reference, str):
-        return []
-    found = context.scope.resolve(reference, context.root, context.bundle, context.full_url)
-    if found is not None:
-        return [(found.get("resourceType"), found)]
-    kind = re.match(r"(?:.*/)?([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]+", reference)
-    return [(kind[1], {})] if kind else []
+def _extension(url: str) -> Step:
+    def before(then: Visit) -> Visit:
+        def visit(_kind: str | None, value: Any, context: Context) -> bool:
+            held = value.get("extension", []) if isinstance(value, dict) else []
+            return any(
+                then(None, e, context) for e in held if isinstance(e, dict) and e.get("url") == url
+            )
+
+        return visit
+
+    return before
 
 
-def _is(typed: Typed, codes: frozenset[str]) -> bool:
-    kind, value = typed
+def _resolve(then: Visit) -> Visit:
+    def visit(_kind: str | None, value: Any, context: Context) -> bool:
+        reference = value.get("reference") if isinstance(value, dict) else value
+        if not isinstance(reference, str):
+            return False
+        found = context.resolve(reference)
+        if found is not None:
+            return then(found.get("resourceType"), found, context)
+        named = re.match(r"(?:.*/)?([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]+", reference)
+        return named is not None and then(named[1], {}, context)
+
+    return visit
+
+
+def _is(kind: str | None, value: Any, codes: frozenset[str]) -> bool:
     if kind is None and isinstance(value, dict):
         kind = value.get("resourceType")
     if kind is None:
