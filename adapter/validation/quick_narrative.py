@@ -14,7 +14,7 @@ from adapter.validation.xhtml import MAX_DEPTH, XHTML
 from adapter.validation.xhtml_elements import HARMLESS, HARMLESS_FOR, WITHOUT_TEXT
 
 _TAG = re.compile(
-    r"""([a-z][a-z0-9]*)((?:\s+[a-z]+\s*=\s*(?:"[^"<]*"|'[^'<]*'))*)\s*(/?)>""", re.ASCII
+    r"""([a-z][a-z0-9]*)((?:\s+[a-z]+\s*=\s*(?:"[^"<]*"|'[^'<]*'))*)\s*(/?)""", re.ASCII
 )
 _ATTRIBUTE = re.compile(r"""([a-z]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""", re.ASCII)
 # an ampersand that begins neither an entity of XML's own nor a reference to a printable character
@@ -23,6 +23,7 @@ _DOUBTFUL_ENTITY = re.compile(
     r"|#x(?:2[1-9A-Fa-f]|[3-9A-Fa-f][0-9A-Fa-f]|[1-9A-Fa-f][0-9A-Fa-f]{2}));)"
 )
 _CONTROLS = bytes(n for n in range(32) if n not in b"\t\n\r")
+_NO_BRACKETS = bytes(n for n in range(256) if n not in b"<>")
 _LEARNT = 1000  # tags that one kind of element remembers
 
 
@@ -33,7 +34,7 @@ class _HarmfulError(Exception):
 class _Element(dict[str, "_Element"]):
     """One kind of element: where each tag leads that was met inside it so far.
 
-    A tag, here without its ``<``, leads into an element, or nowhere (``_STAY``) when it is empty,
+    A tag, here without its brackets, leads into an element, nowhere (``_STAY``) when it is empty,
     or out (``_LEAVE``) when it ends this element.
     """
 
@@ -45,7 +46,7 @@ class _Element(dict[str, "_Element"]):
     def _forget(self) -> None:
         self.clear()
         if self.name in HARMLESS_FOR:
-            self[f"/{self.name}>"] = _LEAVE
+            self[f"/{self.name}"] = _LEAVE
 
     def __missing__(self, tag: str) -> _Element:
         """Learns where a tag leads; raises _HarmfulError if it is not certainly harmless here."""
@@ -76,47 +77,52 @@ def _element(name: str) -> _Element:
 
 def is_harmless(div: str) -> bool:
     """Whether a narrative's ``div`` has content, and only what no rule can object to."""
-    before, *pieces = div.split("<")  # a piece is a tag and the text behind it
-    if before or not div.endswith(">") or len(pieces) > 2 * MAX_DEPTH or not _is_plain(div):
+    if not _is_plain(div):
+        return False
+    pieces = div.replace(">", "<").split("<")  # text and tags take turns
+    texts = pieces[2::2]
+    if pieces[0] or pieces[-1] or len(texts) > MAX_DEPTH * 2:
         return False
     try:
-        return _has_content(pieces)
+        _walk(pieces[1::2], texts)
     except _HarmfulError:
         return False
+    content = "".join(texts)
+    return bool(content) and not content.isspace()
 
 
-def _has_content(pieces: list[str]) -> bool:
+def _walk(tags: list[str], texts: list[str]) -> None:
+    """Raises _HarmfulError for a tag or a text behind it that may not be where it is."""
     here = _START
     above: list[_Element] = []
     enter, leave = above.append, above.pop
-    content = False
-    for piece in pieces:
-        step = here.get(piece)
-        if step is None:
-            tag, end, text = piece.partition(">")
-            step = here[tag + end]
-        else:
-            text = ""
+    for tag, text in zip(tags, texts, strict=True):
+        step = here[tag]
         if step is _LEAVE:
             here = leave()
         elif step is not _STAY:
             enter(here if above else _END)
             here = step
-        if text and not text.isspace():
-            if not here.has_text:
-                raise _HarmfulError
-            content = True
-    return content and here is _END
+        if text and not here.has_text and not text.isspace():
+            raise _HarmfulError
+    if here is not _END:
+        raise _HarmfulError
 
 
 def _is_plain(text: str) -> bool:
-    """Whether there are only characters and entities that XML and every rule allow."""
+    """Whether there are only characters and entities that XML and every rule allow.
+
+    Brackets open and close by turns, so that none stands in a text or in an attribute.
+    """
     try:
         encoded = text.encode()
     except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    brackets = encoded.translate(None, _NO_BRACKETS)
+    if brackets != b"<>" * (len(brackets) // 2):
         return False
     if len(encoded.translate(None, _CONTROLS)) < len(encoded):
         return False
     if len(encoded) > len(text) and ("\ufffe" in text or "\uffff" in text):
         return False
-    return "]]>" not in text and not ("&" in text and _DOUBTFUL_ENTITY.search(text))
+    return not ("&" in text and _DOUBTFUL_ENTITY.search(text))
