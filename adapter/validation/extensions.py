@@ -48,6 +48,7 @@ class Extensions:
         """The check of one extension that stands in ``here``, an element of type ``code``."""
         modifier = element.name == "modifierExtension"
         own = owner.structure if owner.is_extension else None
+        names = _sub_extensions(own) if own else frozenset()
         relative = owner.structure["type"] == "Extension"
         places = {here, code, path, *self.above(here), *self.above(code)} - {""}
         static = frozenset(places)
@@ -62,7 +63,9 @@ class Extensions:
             if type(url) is not str or not url:
                 return self._without_url(value, context)
             if own is not None and not ABSOLUTE.match(url):
-                return self._nested(value, url, own, context)
+                if url in names:
+                    return None  # the slice of that name checks it
+                return self._unknown_part(value, url, own, context)
             if relative and not ABSOLUTE.match(url):
                 return self._content(value, context)
             if not ABSOLUTE.match(url):
@@ -117,14 +120,7 @@ class Extensions:
         wrong = Issue("error", "invalid", "", text, "Extension_EXT_Url_NotFound")
         return [wrong, *(self._content(value, context) or ())]
 
-    def _nested(self, value: Resource, url: str, own: Resource, context: Context) -> Found:
-        names = {
-            e.get("fixedUri")
-            for e in own["snapshot"]["element"]
-            if e["path"] == "Extension.extension.url"
-        }
-        if url in names:
-            return None  # the slice of that name checks it
+    def _unknown_part(self, value: Resource, url: str, own: Resource, context: Context) -> Found:
         text = f"the sub-extension '{url}' is not defined by the extension {own['url']}"
         wrong = Issue("error", "invalid", "", text, "Extension_EXT_SubExtension_Invalid")
         return [wrong, *(self._content(value, context) or ())]
@@ -138,6 +134,15 @@ class Extensions:
             return found
         text = f"the extension {url} could not be found so is not allowed here"
         return [Issue("error", "structure", "", text, "Extension_EXT_Unknown_NotHere"), *found]
+
+
+def _sub_extensions(structure: Resource) -> frozenset[str | None]:
+    """The URLs of the extensions inside an extension."""
+    return frozenset(
+        e.get("fixedUri")
+        for e in structure["snapshot"]["element"]
+        if e["path"] == "Extension.extension.url"
+    )
 
 
 def _cross_version_problem(match: re.Match[str]) -> list[Issue]:

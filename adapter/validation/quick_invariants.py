@@ -47,10 +47,17 @@ def _in_order(value: Any) -> bool:
     start, end = value.get("start"), value.get("end")
     if start is None or end is None:
         return True
-    if type(start) is not str or type(end) is not str or len(start) != len(end):
+    if type(start) is not str or type(end) is not str:
         return False
-    same_zone = len(start) <= 10 or (start[-1] == "Z" == end[-1])
+    size = min(len(start), len(end))
+    if len(start) != len(end):
+        return max(len(start), len(end)) <= 10 and start[:size] < end[:size]
+    same_zone = size <= 10 or (start[-1] == "Z" == end[-1]) or _offset(start) == _offset(end) != ""
     return same_zone and start <= end
+
+
+def _offset(moment: str) -> str:
+    return moment[-6:] if len(moment) > 16 and moment[-6] in "+-" and moment[-3] == ":" else ""
 
 
 def _no_value(value: Any) -> bool:
@@ -62,7 +69,34 @@ def _one_result(value: Any) -> bool:
 
 
 def _own_component_codes(value: Any) -> bool:
-    return "component" not in value or _no_value(value)
+    if "component" not in value or _no_value(value):
+        return True
+    own = _codes(value)
+    each = [_codes(one) for one in value["component"]] if type(value["component"]) is list else None
+    return (
+        own is not None
+        and each is not None
+        and all(codes is not None and own.isdisjoint(codes) for codes in each)
+    )
+
+
+def _codes(value: Any) -> frozenset[Any] | None:
+    """The codes of an element's ``code``; None where its JSON has another shape."""
+    code = value.get("code") if type(value) is dict else None
+    codings = code.get("coding") if type(code) is dict else None
+    if type(codings) is not list or any(
+        type(one) is not dict or type(one.get("code")) is not str for one in codings
+    ):
+        return None
+    return frozenset(one["code"] for one in codings)
+
+
+def _has_result(value: Any) -> bool:
+    return "dataAbsentReason" in value or not _no_value(value)
+
+
+def _has_result_or_parts(value: Any) -> bool:
+    return "component" in value or "hasMember" in value or _has_result(value)
 
 
 _REF_1 = (
@@ -91,6 +125,10 @@ QUICK: dict[str, Quick] = {
     "dataAbsentReason.empty() or value.empty()": _one_result,
     "value.empty() or component.code.where(coding.intersect(%resource.code.coding)"
     ".exists()).empty()": _own_component_codes,
+    "value.exists() or dataAbsentReason.exists()": _has_result,
+    "(component.empty() and hasMember.empty()) implies (dataAbsentReason.exists() or "
+    "value.exists())": _has_result_or_parts,
+    "comparator.empty()": _lacks("comparator"),
     "low.exists() or high.exists() or text.exists()": _has("low", "high", "text"),
     "low.empty() or high.empty() or (low <= high)": _lacks("low", "high"),
     "bodySite.exists() implies bodyStructure.empty()": _lacks("bodySite", "bodyStructure"),

@@ -222,7 +222,7 @@ class Terminology:
         derived: bool = False,
     ) -> list[Issue]:
         """A Quantity's system and code, and the unit's grammar where the system is UCUM's."""
-        system, version, code, _ = _parts(quantity)
+        system, code = _text(quantity.get("system")), _text(quantity.get("code")) or None
         if self.off or system is None or code is None:
             return NOTHING
         language = language or None
@@ -230,7 +230,7 @@ class Terminology:
         found = self._answers.get(key)
         if found is None:
             binding = self._binding(value_set_url, strength, maximum, derived)
-            parts = (system, version, code, None)
+            parts = (system, None, code, None)
             said = self._coded(parts, binding, language)
             if system == UCUM:  # its grammar is at hand: nothing is left unchecked
                 said = [i for i in said if i.severity == "error"]
@@ -240,7 +240,7 @@ class Terminology:
 
     def check_unit(self, quantity: Json, path: str) -> list[Issue]:
         """The unit's grammar alone, for Age, Duration and Count, whose bindings HL7 leaves out."""
-        system, _, code, _ = _parts(quantity)
+        system, code = _text(quantity.get("system")), _text(quantity.get("code")) or None
         if self.off or system != UCUM or code is None:
             return NOTHING
         return self._placed(code_forms.of_coding(system, code, ".code"), path)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.validation.definitions import Definitions
+from adapter.validation.definitions import CORE, Definitions
 from adapter.validation.fhirpath import Environment, compile_invariant
 from adapter.validation.quick_invariants import QUICK
 
@@ -22,7 +22,34 @@ QUANTITY = st.fixed_dictionaries(
     },
 ).filter(bool)
 DATES = st.sampled_from(
-    ["2020", "2020-01", "2020-01-31", "2020-02-01", "2020-01-31T10:00:00Z", "2021-01-31T10:00:00Z"]
+    [
+        "2020",
+        "2020-01",
+        "2020-01-31",
+        "2020-02-01",
+        "2020-01-31T10:00:00Z",
+        "2021-01-31T10:00:00Z",
+        "2020-01-31T10:00:00+08:00",
+        "2020-01-31T11:00:00+08:00",
+        "2020-01-31T10:30:00-05:00",
+    ]
+)
+CODES = st.sampled_from(
+    [
+        {"text": "x"},
+        {"coding": [{"system": "http://loinc.org", "code": "8480-6"}]},
+        {"coding": [{"system": "http://loinc.org", "code": "8462-4"}], "text": "x"},
+        {"coding": [{"system": "http://loinc.org"}]},
+    ]
+)
+OBSERVATION = st.fixed_dictionaries(
+    {"resourceType": st.just("Observation"), "code": CODES},
+    optional={
+        "valueString": st.just("x"),
+        "dataAbsentReason": st.just({"text": "x"}),
+        "hasMember": st.just([{"reference": "Observation/1"}]),
+        "component": st.lists(st.fixed_dictionaries({"code": CODES}), min_size=1, max_size=2),
+    },
 )
 VALUES = {
     "Period": st.fixed_dictionaries({}, optional={"start": DATES, "end": DATES}),
@@ -48,19 +75,14 @@ VALUES = {
     "Attachment": st.fixed_dictionaries(
         {}, optional={"data": st.just("AAAA"), "contentType": st.just("text/plain")}
     ),
-    "Observation": st.fixed_dictionaries(
-        {"resourceType": st.just("Observation"), "code": st.just({"text": "x"})},
-        optional={
-            "valueString": st.just("x"),
-            "dataAbsentReason": st.just({"text": "x"}),
-            "component": st.just([{"code": {"text": "x"}}]),
-        },
-    ),
+    "Observation": OBSERVATION,
+    "vitalsigns": OBSERVATION,
 }
+PROFILED = {"vitalsigns": "Observation"}
 
 
 def quick_ones(release: str, kind: str) -> list[tuple[str, str]]:
-    root = DEFINITIONS[release].needed(kind)["snapshot"]["element"][0]
+    root = DEFINITIONS[release].needed(CORE + kind)["snapshot"]["element"][0]
     return [
         (c["key"], c["expression"])
         for c in root.get("constraint", ())
@@ -74,11 +96,12 @@ def quick_ones(release: str, kind: str) -> list[tuple[str, str]]:
 def test_a_quick_yes_is_the_engines_yes(release: str, kind: str, data: st.DataObject) -> None:
     value: dict[str, Any] = data.draw(VALUES[kind].filter(bool))
     patient = {"resourceType": "Patient", "contained": [{"resourceType": "Basic", "id": "p"}]}
-    resource = value if kind == "Observation" else patient
+    context = PROFILED.get(kind, kind)
+    resource = value if context == "Observation" else patient
     environment = Environment(resource=resource, root=resource)
     for key, expression in quick_ones(release, kind):
         if QUICK[expression](value):
-            slow = compile_invariant(expression, DEFINITIONS[release], kind, key)
+            slow = compile_invariant(expression, DEFINITIONS[release], context, key)
             assert slow(value, None, environment), key
 
 
