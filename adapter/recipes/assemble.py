@@ -246,4 +246,4 @@ def _entity(draft: Draft, subject: Key | None) -> Any:
 
 def _origin(unit: Unit, draft: Draft) -> Origin:
     filled = tuple(column for column in draft.columns if unit.row.filled(column))
-    return Origin(unit.row.source, unit.row.line, filled)
+    return Origin(unit.row.source, unit.row.line, filled, unit.recipe.name)

@@ -8,11 +8,12 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A row and the columns of it that an entity was made of."""
+    """A row, the columns of it that an entity was made of, and the recipe that made it."""
 
     source: str
     line: int
     columns: tuple[str, ...]
+    recipe: str = ""  # its name in study.yaml
 
 
 @dataclass(frozen=True, slots=True)
