@@ -15,8 +15,10 @@ from jsonschema import Draft202012Validator
 from adapter.errors import ConfigurationError, UsageError, Where
 from adapter.locate import schema
 from adapter.yaml_file import YamlFile
+from mappings.context import load_flavours
+from mappings.flavours import refusal
 
-RELEASES = ("R4",)
+RELEASES = ("R4", "R4B", "R5")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,8 @@ class StudySettings:
     products: Mapping[str, Mapping[str, Any]]
     servers: Mapping[str, ServerSettings]
     codes: Mapping[str, Path]
+    flavours: frozenset[str]
+    packages: tuple[Path, ...]
     sources: Mapping[str, SourceSettings]
     recipes: Mapping[str, RecipeSettings]
     outbox: Path
@@ -136,6 +140,7 @@ def load_study(folder: Path, fhir: str | None = None) -> StudySettings:
             where=None if fhir else file.where("fhir"),
             hint=f"choose one of: {', '.join(RELEASES)}",
         )
+    flavours = _flavours(file, release)
     state = folder / ".study-fhir"
     return StudySettings(
         folder=folder,
@@ -152,6 +157,8 @@ def load_study(folder: Path, fhir: str | None = None) -> StudySettings:
         products=data.get("products", {}),
         servers={name: _server(folder, name, s) for name, s in data.get("servers", {}).items()},
         codes={name: folder / path for name, path in data.get("codes", {}).items()},
+        flavours=flavours,
+        packages=tuple(folder / path for path in data.get("packages", ())),
         sources={name: _source(folder, name, s) for name, s in data["sources"].items()},
         recipes={
             name: RecipeSettings(name, r["entity"], r["source"], tuple(r["key"]), r)
@@ -178,6 +185,18 @@ def _check(file: YamlFile) -> None:
             where=file.where(*first.absolute_path),
             hint="docs/study-yaml.md describes every key",
         )
+
+
+def _flavours(file: YamlFile, release: str) -> frozenset[str]:
+    flavours = frozenset(file.data.get("flavours", ()))
+    reason = refusal(load_flavours(), flavours, release)
+    if reason:
+        raise ConfigurationError(
+            reason,
+            where=file.where("flavours"),
+            hint="take a flavour out of flavours:, or choose another release with fhir: or --fhir",
+        )
+    return flavours
 
 
 def _zone(file: YamlFile) -> ZoneInfo:

@@ -9,8 +9,10 @@ from pathlib import Path
 from adapter.errors import ConfigurationError
 from adapter.privacy import fingerprint, id_function, study_key
 from adapter.settings import StudySettings, load_study
+from adapter.validation.packages import index
 from mappings.code_tables import CodeTable, merged, read_table
-from mappings.context import Context, load_tables
+from mappings.context import Context, load_flavours, load_tables
+from mappings.flavours import profiles_of
 
 
 class Study:
@@ -52,7 +54,15 @@ class Study:
             identifier_base=self.settings.identifier_base,
             id_of=id_function(self.key, self.settings.study),
             tables=self.codes,
+            flavours=self.settings.flavours,
+            profiles=profiles_of(load_flavours(), self.settings.flavours, self.supplied),
         )
+
+    @cached_property
+    def supplied(self) -> frozenset[str]:
+        """The canonical URLs in the FHIR packages that the study folder brings along."""
+        paths = self.settings.packages
+        return frozenset(url for path in paths for _, url, _ in index(path))
 
     def pseudonym(self, field: str, text: str) -> str:
         """The keyed pseudonym of a number that identifies, such as a hospitalization number."""

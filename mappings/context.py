@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import resources as package_files
 from io import StringIO
 from typing import Any, TypeAlias
 
 from mappings.code_tables import CodeTable, read_table
 from mappings.entities import Key
+from mappings.flavours import Flavour, profiles_of, read_flavours
+from mappings.locations import CANONICAL, profile_url
 
 Resource: TypeAlias = dict[str, Any]
 IdFunction: TypeAlias = Callable[[str, str, Key], str]
-
-CANONICAL = "https://w3id.org/study-fhir-adapter"
 
 # The kind of entity behind each resource type: last part of the identifier system, and of the id.
 KINDS: dict[str, str] = {
     "AdverseEvent": "adverse-event",
     "Condition": "diagnosis",
     "Consent": "consent",
+    "Device": "container",
     "DiagnosticReport": "sequencing",
+    "DocumentReference": "document",
     "Encounter": "visit",
     "Group": "group",
     "Location": "location",
@@ -34,6 +37,7 @@ KINDS: dict[str, str] = {
     "Practitioner": "practitioner",
     "PractitionerRole": "practitioner-role",
     "Procedure": "support",
+    "Provenance": "provenance",
     "Questionnaire": "form",
     "QuestionnaireResponse": "answers",
     "RelatedPerson": "guardian",
@@ -49,6 +53,7 @@ PERSONAL = frozenset(
         "AdverseEvent",
         "Condition",
         "Consent",
+        "Device",
         "DiagnosticReport",
         "Encounter",
         "MedicationAdministration",
@@ -85,13 +90,25 @@ def fields(**elements: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Everything a mapping may know; the same context and entity give the same bytes."""
+    """Everything a mapping may know; the same context and entity give the same bytes.
+
+    ``release`` is R4, R4B or R5. ``flavours`` are the shapes of other people's guides that the
+    study asks for, and ``profiles`` the URLs that they put in the place of our own profile's, by
+    resource type: see ``mappings/flavours.csv``.
+    """
 
     release: str
     study: Key
     identifier_base: str
     id_of: IdFunction
     tables: Mapping[str, CodeTable]
+    flavours: frozenset[str] = frozenset()
+    profiles: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def r5(self) -> bool:
+        """True where resources have the shape of R5."""
+        return self.release == "R5"
 
     def system(self, resource_type: str, kind: str | None = None) -> str:
         """The identifier system of a kind of entity."""
@@ -113,13 +130,23 @@ class Context:
         }
 
     def resource(
-        self, resource_type: str, *, key: Key, kind: str | None = None, **elements: Any
+        self,
+        resource_type: str,
+        *,
+        key: Key,
+        kind: str | None = None,
+        profile: str | None = None,
+        **elements: Any,
     ) -> Resource:
-        """A resource with id, tags and identifier; absent elements vanish here and nowhere else.
+        """A resource with id, profile, tags and identifier; absent elements vanish here alone.
 
-        ``identifier`` may be given to replace ours; pass ``[]`` for types that have none.
+        ``profile`` is the name of our profile where it is not that of the type; ``identifier`` may
+        be given to replace ours: pass ``[]`` for types that have none.
         """
-        meta: Resource = {"tag": [{"system": f"{CANONICAL}/study", "code": self.study[0]}]}
+        meta: Resource = {
+            "profile": self._profiles(resource_type, profile),
+            "tag": [{"system": f"{CANONICAL}/study", "code": self.study[0]}],
+        }
         if resource_type in PERSONAL:
             meta["security"] = [PSEUDED]
         identifier = elements.pop("identifier", [self.identifier(resource_type, key, kind)])
@@ -129,6 +156,11 @@ class Context:
             "meta": meta,
             **fields(identifier=identifier, **elements),
         }
+
+    def _profiles(self, resource_type: str, name: str | None) -> list[str]:
+        if name is None and resource_type in self.profiles:
+            return list(self.profiles[resource_type])
+        return [profile_url(name or kebab(resource_type))]
 
     def coded(self, table: str, term: str, unit: str | None = None) -> Resource:
         """A CodeableConcept of all codings of a term. Raises KeyError for an unknown term."""
@@ -147,6 +179,11 @@ class Context:
         return self.tables[table].rows(term)[0].code
 
 
+def kebab(name: str) -> str:
+    """``ResearchStudy`` as ``research-study``, the way profiles are named."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
+
+
 def form_url(to: Context, form: Key) -> str:
     """The canonical URL of a form's Questionnaire, which its filled-in forms name."""
     return f"{CANONICAL}/Questionnaire/{to.id('Questionnaire', form)}"
@@ -162,8 +199,19 @@ def load_tables() -> dict[str, CodeTable]:
     return tables
 
 
+def load_flavours() -> tuple[Flavour, ...]:
+    """The rows of ``mappings/flavours.csv``, which is shipped with the mappings."""
+    entry = package_files.files("mappings").joinpath("flavours.csv")
+    return read_flavours(StringIO(entry.read_text(encoding="utf-8")))
+
+
 def load_default_context(
-    study: str, id_of: IdFunction, *, release: str = "R4", identifier_base: str | None = None
+    study: str,
+    id_of: IdFunction,
+    *,
+    release: str = "R4",
+    identifier_base: str | None = None,
+    flavours: Collection[str] = (),
 ) -> Context:
     """A context with the shipped code tables, for the study with this id.
 
@@ -176,4 +224,6 @@ def load_default_context(
         identifier_base=identifier_base or f"{CANONICAL}/studies/{study.lower()}",
         id_of=id_of,
         tables=load_tables(),
+        flavours=frozenset(flavours),
+        profiles=profiles_of(load_flavours(), flavours),
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from adapter.errors import ConfigurationError, UsageError
-from adapter.settings import load_study
+from adapter.settings import RELEASES, load_study
 
 
 @pytest.mark.parametrize(
@@ -40,9 +40,47 @@ def test_a_missing_folder_is_a_configuration_error(tmp_path: Path) -> None:
         load_study(tmp_path / "nowhere")
 
 
-def test_an_unmapped_release_is_refused(folder: Path) -> None:
-    with pytest.raises(ConfigurationError, match="R5 is not mapped"):
-        load_study(folder, "R5")
+@pytest.mark.parametrize("release", RELEASES)
+def test_every_release_is_mapped(folder: Path, release: str) -> None:
+    assert load_study(folder, release).fhir == release
+
+
+def test_an_unknown_release_is_refused(folder: Path) -> None:
+    with pytest.raises(ConfigurationError, match="R6 is not mapped"):
+        load_study(folder, "R6")
+
+
+def with_flavours(folder: Path, *flavours: str) -> Path:
+    file = folder / "study.yaml"
+    line = f"flavours: [{', '.join(flavours)}]\n"
+    file.write_text(file.read_text(encoding="utf-8") + line, encoding="utf-8")
+    return folder
+
+
+def test_flavours_are_chosen_in_study_yaml(folder: Path) -> None:
+    assert load_study(folder).flavours == frozenset()
+    chosen = load_study(with_flavours(folder, "mii-studie", "miabis"), "R4B")
+    assert chosen.flavours == {"mii-studie", "miabis"}
+
+
+@pytest.mark.parametrize(
+    ("flavours", "release", "says"),
+    [
+        (("mii-studie",), "R5", "mii-studie cannot be had in R5, only in R4, R4B: .*R4 guide"),
+        (("ae-backport",), "R5", "only in R4, R4B: .*R5 has the elements themselves"),
+        (("genomics-reporting",), "R4B", "only in R4: .*published for R4 alone"),
+        (("genomics-reporting", "microbiology"), "R4", "exclude each other: .*either"),
+        (("spicy",), "R4", "no flavour 'spicy'; known: ae-backport, "),
+    ],
+)
+def test_impossible_flavours_are_refused_with_the_reason(
+    folder: Path, flavours: tuple[str, ...], release: str, says: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=says) as caught:
+        load_study(with_flavours(folder, *flavours), release)
+    assert caught.value.where is not None
+    assert caught.value.where.line
+    assert caught.value.hint
 
 
 def test_a_server_is_a_name_or_a_url(folder: Path) -> None:
