@@ -71,22 +71,22 @@ def fragments(element: Any, skip: str = "") -> set[str]:
 
 
 def _collect(element: Any, skip: str, found: set[str]) -> None:
-    if isinstance(element, dict):
+    if type(element) is dict:
         for name, held in element.items():
             if name == skip:
                 continue
-            if isinstance(held, str):
-                if held.startswith("#"):
+            if type(held) is str:
+                if held[:1] == "#":
                     if name not in _NO_LINKS:
                         found.add(held[1:])
                 elif name == "div":
                     found.update(_LINK.findall(held))
-            else:
+            elif type(held) is dict or type(held) is list:
                 _collect(held, "", found)
-    elif isinstance(element, list):
+    elif type(element) is list:
         for one in element:
-            if isinstance(one, str):
-                if one.startswith("#"):
+            if type(one) is str:
+                if one[:1] == "#":
                     found.add(one[1:])
             else:
-                _collect(one, skip="", found=found)
+                _collect(one, "", found)

@@ -143,9 +143,9 @@ def object_check(
             elif key not in table:
                 text = f"unrecognised property '{key}'"
                 issues = [*(issues or ()), structure_error(text, "Unrecognised_property_")]
-        if not needed <= value.keys():
+        if needed and not needed <= value.keys():
             issues = [*(issues or ()), *absent(value)]
-        else:
+        elif several:
             for keys in several:
                 if not any(key in value or "_" + key in value for key in keys):
                     issues = [*(issues or ()), *absent(value)]
