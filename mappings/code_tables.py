@@ -1,8 +1,9 @@
 """Code tables: local terms to standard codes, as people review them in ``mappings/codes/*.csv``.
 
-Columns of every table: ``term,label,system,code,display,unit,source``; ``measurement.csv`` also has
-``category``. A term may stand in several rows: each is one Coding, the first one leads. A row with
-a unit holds only for values in that unit (UCUM), so that the code follows the unit.
+Columns of every table: ``term,label,system,code,display,unit,source,reviewer,licence``; those of
+procedures and measurements also have ``category``. A study's own tables may leave out the last
+three. A term may stand in several rows: each is one Coding, the first one leads. A row with a unit
+holds only for values in that unit (UCUM), so that the code follows the unit.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ class CodeRow:
     unit: str
     source: str
     category: str = ""
+    reviewer: str = ""
+    licence: str = ""
 
     def coding(self) -> dict[str, Any]:
         """The row as a FHIR Coding."""
@@ -65,9 +68,9 @@ def read_table(name: str, lines: Iterable[str]) -> CodeTable:
         raise ValueError(f"code table {name}: missing column {', '.join(missing)}")
     terms: dict[str, list[CodeRow]] = {}
     for row in reader:
-        terms.setdefault(row["term"], []).append(
-            CodeRow(**{column: row[column] for column in wanted}, category=row.get("category", ""))
-        )
+        values = {column: row[column] for column in wanted}
+        more = {column: row.get(column) or "" for column in ("category", "reviewer", "licence")}
+        terms.setdefault(row["term"], []).append(CodeRow(**values, **more))
     return CodeTable(name, {term: tuple(rows) for term, rows in terms.items()})
 
 
