@@ -93,8 +93,8 @@ def map_study(study: Study, progress: Progress = silent) -> MapResult:
 
 def _study_level(study: Study, tables: Mapping[str, Table], assembly: Assembly) -> Iterable[Mapped]:
     registered = registered_study(study)
-    products = _products(study, assembly)
-    forms = _forms(study, tables)
+    products = products_of(study, assembly)
+    forms = forms_of(study, tables)
     for _, resource in map_registration(registered, products, forms, study.context):
         yield Mapped(resource, "")
     for product in products:
@@ -135,7 +135,7 @@ def registered_study(study: Study) -> StudyEntity:
     return replace(registration, sites=registration.sites + sites, present_status=settings.status)
 
 
-def _products(study: Study, assembly: Assembly) -> list[Product]:
+def products_of(study: Study, assembly: Assembly) -> list[Product]:
     """Every batch of every investigational product that was given, each a Medication of its own."""
     known = study.codes["product"]
     for name in study.settings.products:
@@ -161,7 +161,8 @@ def _products(study: Study, assembly: Assembly) -> list[Product]:
     ]
 
 
-def _forms(study: Study, tables: Mapping[str, Table]) -> list[Form]:
+def forms_of(study: Study, tables: Mapping[str, Table]) -> list[Form]:
+    """Every form whose answers a recipe takes, as its data dictionary describes it."""
     return [
         Form(
             key=(recipe.spec.get("form", recipe.name),),
