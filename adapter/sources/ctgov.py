@@ -57,7 +57,7 @@ def read_registration(path: Path | str) -> Registration:
             hint=_shape_hint(data),
         )
     document = Document(data, str(path))
-    study = _study(document.root)
+    study = study_of(document.root)
     dropped = tuple(DroppedLeaf(leaf, _reason(document, leaf)) for leaf in document.left())
     return Registration(study, dropped, len(document.leaves))
 
@@ -86,7 +86,8 @@ def _reason(document: Document, leaf: str) -> str:
     return EMPTY if document.leaves[leaf] in (None, "") else UNKNOWN
 
 
-def _study(root: Node) -> Study:
+def study_of(root: Node) -> Study:
+    """The study of a record. Raises SourceError where the record has another shape."""
     protocol = root.node("protocolSection")
     identification = protocol.node("identificationModule")
     status = protocol.node("statusModule")
