@@ -15,6 +15,8 @@ ROWS = [
     (name, row) for name, table in TABLES.items() for rows in table.terms.values() for row in rows
 ]
 SNOMED, LOINC = "http://snomed.info/sct", "http://loinc.org"
+# answers (LA...) have a check of another kind
+LOINCS = sorted({row.code for _, row in ROWS if row.system == LOINC and row.code[0].isdigit()})
 
 # The dihedral group's multiplication, and the permutation of a digit by its place.
 TIMES = (
@@ -49,7 +51,7 @@ def test_the_checks_can_fail() -> None:
     assert not verhoeff("233604070")
 
 
-@pytest.mark.parametrize("code", sorted({row.code for _, row in ROWS if row.system == LOINC}))
+@pytest.mark.parametrize("code", LOINCS)
 def test_loinc_check_digit(code: str) -> None:
     assert mod10(code)
 
