@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from adapter.errors import EXIT, UsageError, Where
+from adapter.explain import Explanation
+from adapter.explain import explain as explain_place
 from adapter.fhir.json import dumps, loads
 from adapter.mapping import MapResult, Progress, map_study, silent
 from adapter.outbox import (
@@ -71,6 +73,11 @@ def check(study: Study) -> dict[str, int]:
         "columns": sum(len(table.columns) for table in tables.values()),
         "recipes": len(recipes),
     }
+
+
+def explain(study: Study, place: str, *, with_source: bool = False) -> Explanation:
+    """Where the value at ``Type/id.path`` came from; cells and values only ``with_source``."""
+    return explain_place(study, place, with_source=with_source)
 
 
 def write_map(mapped: MapResult, out: Path) -> list[Path]:

@@ -18,6 +18,7 @@ COMMANDS = {
     "check": "study.yaml against its sources, before any row is mapped",
     "validate": "is this FHIR right, by HL7's rules and by your profiles",
     "map": "the study as one <Type>.ndjson a resource type, plus ledger.json",
+    "explain": "where a value of a resource came from: cell, recipe, code, unit, rule",
     "plan": "what a push would create, update and leave",
     "push": "bring a FHIR server in step with the study",
     "verify": "does the server still hold what it acknowledged",
