@@ -1,4 +1,4 @@
-"""Transaction Bundles: what goes in, how much, and what the answer proves.
+"""Bundles of writes and reads: what goes in, and how much.
 
 https://hl7.org/fhir/R4/http.html#transaction
 """
@@ -10,45 +10,35 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapter.errors import ProtocolError
-from adapter.fhir.order import grouped, is_last
+from adapter.fhir.order import grouped
 
 MAX_ENTRIES = 200
 MAX_BYTES = 900_000  # a common proxy limit is 1 MB
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """A proven write: the status of the entry and the version the server gave."""
+class Limits:
+    """How much one Bundle may hold, as a server taught us."""
 
-    status: int
-    version: str | None
+    entries: int = MAX_ENTRIES
+    size: int = MAX_BYTES
 
 
-def packed(changes: Sequence[Any]) -> Iterator[list[list[Any]]]:
-    """Lists of groups, each list one Bundle: the study first, subjects whole, lists last.
+def packed(subjects: Sequence[Sequence[Any]], limits: Limits) -> Iterator[list[list[Any]]]:
+    """Lists of groups, each list one Bundle; ``subjects`` are the changes of one subject each.
 
     A subject is split only when it alone is over the limits, and never inside a group.
     """
-    yield from _fill([grouped([c for c in changes if not c.subject and not is_last(c.resource)])])
-    subjects: dict[str, list[Any]] = {}
-    for change in changes:
-        if change.subject:
-            subjects.setdefault(change.subject, []).append(change)
-    yield from _fill([grouped(each) for each in subjects.values()])
-    yield from _fill([grouped([c for c in changes if not c.subject and is_last(c.resource)])])
-
-
-def _fill(partitions: Sequence[list[list[Any]]]) -> Iterator[list[list[Any]]]:
     bundle: list[list[Any]] = []
-    for partition in partitions:
-        if bundle and not _fits(bundle + partition):
+    for partition in map(grouped, subjects):
+        if bundle and not _fits(bundle + partition, limits):
             yield bundle
             bundle = []
-        if _fits(bundle + partition):
+        if _fits(bundle + partition, limits):
             bundle = bundle + partition
             continue
         for group in partition:
-            if bundle and not _fits([*bundle, group]):
+            if bundle and not _fits([*bundle, group], limits):
                 yield bundle
                 bundle = []
             bundle.append(group)
@@ -56,30 +46,29 @@ def _fill(partitions: Sequence[list[list[Any]]]) -> Iterator[list[list[Any]]]:
         yield bundle
 
 
-def _fits(bundle: list[list[Any]]) -> bool:
+def _fits(bundle: list[list[Any]], limits: Limits) -> bool:
     entries = sum(len(group) for group in bundle)
     size = sum(len(change.content) + 300 for group in bundle for change in group)
-    return entries <= MAX_ENTRIES and size <= MAX_BYTES
+    return entries <= limits.entries and size <= limits.size
 
 
-def transaction(base_url: str, changes: Sequence[Any]) -> dict[str, Any]:
-    """A transaction of ``PUT Type/id``; an update carries the version it replaces."""
+def writing(base_url: str, kind: str, changes: Sequence[Any]) -> dict[str, Any]:
+    """A Bundle (``kind``: transaction or batch) of PUTs and DELETEs, each with its version."""
     return {
         "resourceType": "Bundle",
-        "type": "transaction",
-        "entry": [_put(base_url, change) for change in changes],
+        "type": kind,
+        "entry": [_entry(base_url, change) for change in changes],
     }
 
 
-def _put(base_url: str, change: Any) -> dict[str, Any]:
-    request = {"method": "PUT", "url": change.reference}
+def _entry(base_url: str, change: Any) -> dict[str, Any]:
+    place = change.place or change.reference
+    request = {"method": "PUT" if change.action == "put" else "DELETE", "url": place}
     if change.version:
         request["ifMatch"] = f'W/"{change.version}"'
-    return {
-        "fullUrl": f"{base_url}/{change.reference}",
-        "resource": change.resource,
-        "request": request,
-    }
+    if change.action != "put":
+        return {"request": request}
+    return {"fullUrl": f"{base_url}/{place}", "resource": change.resource, "request": request}
 
 
 def reading(references: Sequence[str]) -> dict[str, Any]:
@@ -108,22 +97,6 @@ def entries_read(references: Sequence[str], body: Any) -> dict[str, dict[str, An
     return found
 
 
-def judged(changes: Sequence[Any], body: Any) -> dict[str, Written]:
-    """The writes that a transaction's answer proves, matched by location, never by position.
-
-    Raises ProtocolError when the answer is no transaction-response.
-    """
-    wanted = {change.reference for change in changes}
-    proven: dict[str, Written] = {}
-    for entry in _entries(body, "transaction-response"):
-        response = entry.get("response") or {}
-        reference, version = _location(str(response.get("location") or ""))
-        status = _status(entry)
-        if reference in wanted and 200 <= status < 300:
-            proven[reference] = Written(status, version or _etag(response.get("etag")))
-    return proven
-
-
 def _entries(body: Any, kind: str) -> list[dict[str, Any]]:
     if not isinstance(body, dict) or body.get("type") != kind:
         raise ProtocolError(
@@ -136,18 +109,3 @@ def _entries(body: Any, kind: str) -> list[dict[str, Any]]:
 def _status(entry: dict[str, Any]) -> int:
     text = str((entry.get("response") or {}).get("status", ""))[:3]
     return int(text) if text.isdigit() else 0
-
-
-def _location(text: str) -> tuple[str, str | None]:
-    """``Type/id`` and version of a location, relative or absolute."""
-    parts = text.rstrip("/").split("/")
-    version = None
-    if len(parts) >= 4 and parts[-2] == "_history":
-        version = parts[-1]
-        parts = parts[:-2]
-    return "/".join(parts[-2:]), version
-
-
-def _etag(text: Any) -> str | None:
-    """The version inside an ETag, weak or strong, quoted or bare."""
-    return str(text).removeprefix("W/").strip('"') if text else None

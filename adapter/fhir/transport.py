@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import requests
 
@@ -24,9 +24,9 @@ from adapter.errors import (
     UnavailableError,
 )
 from adapter.fhir.json import dumps, loads
+from adapter.fhir.writing import BUSY, issue_codes
 
 FHIR_JSON = "application/fhir+json"
-BUSY = frozenset((408, 425, 429, 500, 502, 503, 504))
 CHUNK = 65_536
 
 
@@ -89,11 +89,31 @@ class Transport:
         """POST a Bundle to the base."""
         return self._send("POST", "", dumps(bundle))
 
+    def put(self, path: str, resource: dict[str, Any], version: str | None = None) -> Answer:
+        """PUT a resource; with a version, only over that one."""
+        return self._send("PUT", path, dumps(resource), _if_match(version))
+
+    def delete(self, path: str, version: str | None = None) -> Answer:
+        """DELETE a resource; with a version, only that one."""
+        return self._send("DELETE", path, None, _if_match(version))
+
+    def create(self, kind: str, resource: dict[str, Any], condition: str) -> Answer:
+        """POST a resource unless one already meets the search condition (``If-None-Exist``)."""
+        return self._send("POST", kind, dumps(resource), {"If-None-Exist": condition})
+
+    def search(self, kind: str, parameters: dict[str, str]) -> Answer:
+        """POST a search, so that no identifier stands in a URL."""
+        form = urlencode(parameters).encode()
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        return self._send("POST", f"{kind}/_search", form, headers)
+
     def close(self) -> None:
         """Close the connections."""
         self._session.close()
 
-    def _send(self, method: str, path: str, body: bytes | None) -> Answer:
+    def _send(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str] | None = None
+    ) -> Answer:
         self.requests += 1
         end = self._clock() + self._deadline
         try:
@@ -101,7 +121,7 @@ class Transport:
                 method,
                 f"{self.base_url}/{path}" if path else self.base_url,
                 data=body,
-                headers=self._headers(body),
+                headers={**self._headers(body), **(headers or {})},
                 timeout=self._timeout,
                 allow_redirects=False,
                 stream=True,
@@ -120,7 +140,7 @@ class Transport:
             raise kind("the server cannot be reached, or hung up") from None
         except requests.exceptions.RequestException:
             raise Unknown("the answer was not complete") from None
-        return self._judge(response, data)
+        return self._judge(response, data, has_body=method != "PUT" and method != "DELETE")
 
     def _headers(self, body: bytes | None) -> dict[str, str]:
         if body is None:
@@ -137,10 +157,10 @@ class Transport:
                 raise Unknown("the answer took too long")
         return bytes(data)
 
-    def _judge(self, response: requests.Response, data: bytes) -> Answer:
+    def _judge(self, response: requests.Response, data: bytes, has_body: bool) -> Answer:
         status = response.status_code
         headers = {name.lower(): value for name, value in response.headers.items()}
-        if status in (401, 403):
+        if status == 401:
             raise AuthenticationError(
                 f"the server does not let us in: HTTP {status}",
                 hint="is the token right, still valid, and allowed to write these resources?",
@@ -156,14 +176,18 @@ class Transport:
             error.retry_after = _retry_after(headers.get("retry-after", ""))  # type: ignore[attr-defined]
             raise error
         if status >= 400:
-            raise Refusal(status, _issues(body))
-        if not isinstance(body, dict):
+            raise Refusal(status, issue_codes(body))
+        if not isinstance(body, dict) and (has_body or data.strip()):
             kind = headers.get("content-type", "none").split(";")[0]
             raise ProtocolError(
                 f"the answer is not FHIR (content type {kind})",
                 hint="does the base URL end where the FHIR server begins (…/fhir)?",
             )
         return Answer(status, headers, body)
+
+
+def _if_match(version: str | None) -> dict[str, str]:
+    return {"If-Match": f'W/"{version}"'} if version else {}
 
 
 def _base(url: str) -> str:
@@ -195,15 +219,6 @@ def _parsed(headers: dict[str, str], data: bytes) -> Any:
         return loads(data)
     except ValueError:
         return None
-
-
-def _issues(body: Any) -> tuple[str, ...]:
-    """The issue codes of an OperationOutcome; anything else says nothing."""
-    issues = body.get("issue") if isinstance(body, dict) else None
-    if not isinstance(issues, list):
-        return ()
-    codes = (issue.get("code") for issue in issues if isinstance(issue, dict))
-    return tuple(code for code in codes if isinstance(code, str) and code.isascii())[:5]
 
 
 def _retry_after(text: str) -> float:

@@ -3,6 +3,7 @@
 What has no acknowledged version is read first; what the server already holds is acknowledged
 without a write. A write counts when its entry in the answer proves it; everything else is looked
 at before it is sent again. A refused bundle is halved until the refused resource stands alone.
+Several processes share the work: each leases the subjects it works on (``leases.py``).
 """
 
 from __future__ import annotations
@@ -10,23 +11,31 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from adapter.errors import ProtocolError, UnavailableError
-from adapter.fhir.bundles import entries_read, judged, packed, reading, transaction
+from adapter.errors import AuthenticationError, BusyError, ProtocolError, UnavailableError
+from adapter.fhir.bundles import entries_read, packed, reading, writing
+from adapter.fhir.capability import Capability, read_capability
 from adapter.fhir.json import content_hash, dumps, equal, loads
 from adapter.fhir.order import is_literal, references
 from adapter.fhir.transport import Refusal, Transport, Unknown
+from adapter.fhir.writing import CONFLICT, GONE, Verdict, bundle_verdicts, version_of
+from adapter.outbox.leases import Lease, LeaseLostError
+from adapter.outbox.lessons import Lessons
 from adapter.outbox.planner import Wanted
-from adapter.outbox.store import Change, Outbox, Server
+from adapter.outbox.single import write_alone
+from adapter.outbox.store import Change, Outbox, Server, stage_of
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 Connect: TypeAlias = Callable[[Server], Transport]
+Groups: TypeAlias = list[list[Change]]
 
 FIRST_DELAY, LONGEST_DELAY = 0.25, 10.0  # seconds
-CONFLICTS = (409, 412)
+OTHERS_DELAY = 0.2  # seconds between looks at what another process is doing
+SETTLED = ("done", "withdrawn")
+CLAIM = 1_000  # changes that one process takes at a time
 
 
 def connect(server: Server) -> Transport:
@@ -40,19 +49,21 @@ class PushResult:
 
     created: int = 0
     updated: int = 0
+    deleted: int = 0
     unchanged: int = 0
     dead: int = 0
+    parked: int = 0
     requests: int = 0
     sent: Counter[str] = field(default_factory=Counter)
 
     @property
     def writes(self) -> int:
         """Proven writes."""
-        return self.created + self.updated
+        return self.created + self.updated + self.deleted
 
     def to_json(self) -> dict[str, int]:
         """Counts only."""
-        names = ("created", "updated", "unchanged", "dead", "requests")
+        names = ("created", "updated", "deleted", "unchanged", "dead", "parked", "requests")
         return {name: getattr(self, name) for name in names}
 
 
@@ -61,6 +72,7 @@ def push(
     server: Server,
     resources: Iterable[Wanted],
     *,
+    release: str = "R4",
     wait: float = 60,
     transport_factory: Connect = connect,
     progress: Progress = lambda *_: None,
@@ -70,15 +82,18 @@ def push(
     """Bring a server in step with these resources.
 
     Raises UnavailableError when the server is away for longer than ``wait`` seconds: everything is
-    kept and the next push goes on. Raises AuthenticationError when it does not let us in.
+    kept and the next push goes on. Raises AuthenticationError when it does not let us in,
+    ConfigurationError when it speaks another release, BusyError when others hold what is left.
     """
     row = outbox.server_id(server)
     result = PushResult()
     with outbox.run(row, "push") as counts:
-        wanted = _changes(resources)
-        result.unchanged = _enqueue(outbox, row, wanted)
+        result.unchanged = enqueue(outbox, row, resources)
+        if not outbox.is_pending(row):
+            counts.update(result.to_json())
+            return result
         transport = transport_factory(server)
-        relay = Relay(outbox, row, transport, result, wait, clock, sleep)
+        relay = Relay(outbox, row, transport, result, release, wait, clock, sleep)
         try:
             relay.send(progress)
         finally:
@@ -88,31 +103,29 @@ def push(
     return result
 
 
-def _changes(resources: Iterable[Wanted]) -> dict[str, Change]:
-    changes = {}
+def enqueue(outbox: Outbox, row: int, resources: Iterable[Wanted]) -> int:
+    """Put what differs from the acknowledged into the outbox; returns how many do not.
+
+    What was refused before is tried again.
+    """
+    known = outbox.known(row)
+    unchanged = 0
+    new: list[Change] = []
     for each in resources:
         reference = f"{each.resource['resourceType']}/{each.resource['id']}"
-        changes[reference] = Change(
-            reference, each.subject, dumps(each.resource), content_hash(each.resource)
-        )
-    return changes
-
-
-def _enqueue(outbox: Outbox, row: int, wanted: dict[str, Change]) -> int:
-    """Put what differs from the acknowledged into the outbox; returns how many do not."""
-    unchanged = 0
-    new = []
-    for reference, known in outbox.known(row).items():
-        change = wanted.get(reference)
-        if change is None:
-            continue
-        change.acked_hash, change.version = known.acked_hash, known.version
-        if known.state == "done" and known.acked_hash == change.hash:
+        digest = content_hash(each.resource)
+        before = known.get(reference)
+        if before and before.state == "done" and before.acked_hash == digest:
             unchanged += 1
-            change.state = "done"
-        elif known.state in ("sent", "unknown"):
-            change.state = "unknown"
-    new = [change for change in wanted.values() if change.state != "done"]
+            continue
+        change = Change(reference, each.subject, dumps(each.resource), digest)
+        change.stage = stage_of(each.resource, each.subject)
+        if before:
+            change.acked_hash, change.version = before.acked_hash, before.version
+            change.place = before.place
+            if before.state in ("sent", "unknown"):
+                change.state = "unknown"
+        new.append(change)
     outbox.enqueue(row, new)
     return unchanged
 
@@ -126,33 +139,98 @@ class Relay:
         row: int,
         transport: Transport,
         result: PushResult,
+        release: str,
         wait: float,
         clock: Callable[[], float],
         sleep: Callable[[float], None],
     ):
         self.outbox, self.row, self.transport, self.result = outbox, row, transport, result
-        self.wait, self.clock, self.sleep = wait, clock, sleep
+        self.release, self.wait, self.clock, self.sleep = release, wait, clock, sleep
+        self.lessons = Lessons(outbox, row)
+        self.capability = Capability()
         self.away_since: float | None = None
         self.delays = 0
         self.held: set[str] = set()  # what the server is known to hold
+        self.lost: set[str] = set()  # what it will not hold: dead or parked in this run
+        self.leases: dict[str, Lease] = {}
+        self.retried: set[str] = set()
+
+    # --- the work, subject by subject ---
 
     def send(self, progress: Progress) -> None:
-        """Send everything that is pending, in order."""
-        pending = self.outbox.pending(self.row)
-        for change in pending:
-            change.resource = loads(change.content)
-            change.targets = tuple(references(change.resource))
-        ours = {change.reference for change in pending}
-        self.held = {r for r, c in self.outbox.known(self.row).items() if c.acked_hash}
-        done = 0
-        for bundle in packed(pending):
-            self._bundle(self._with_targets(bundle, ours))
-            done += sum(len(group) for group in bundle)
-            progress("push", done, len(pending))
+        """Send everything that is pending, in order, side by side with other processes."""
+        self.capability = self._patiently(lambda: read_capability(self.transport, self.release))
+        self.lessons.consider(self.capability)
+        done, waited_since = 0, None
+        while True:
+            claimed = self.outbox.claim(self.row, CLAIM)
+            if claimed:
+                waited_since = None
+                done += sum(len(changes) for _, changes in claimed)
+                self._work(claimed)
+                progress("push", done, done)
+                continue
+            if not self.outbox.is_pending(self.row):
+                break
+            waited_since = waited_since or self.clock()
+            if self.clock() - waited_since > max(self.wait, OTHERS_DELAY):
+                holders = ", ".join(self.outbox.leases.holders(self.row))
+                raise BusyError(
+                    f"another process is at work: {holders}",
+                    hint="nothing is lost: push again when it is done",
+                )
+            self.sleep(OTHERS_DELAY)
+        if self.result.parked and not (self.held or self.result.writes or self.result.unchanged):
+            raise AuthenticationError(
+                "the server forbids every type: HTTP 403",
+                hint="may this client write? its scopes are the server's to grant",
+            )
 
-    def _with_targets(self, bundle: list[list[Change]], ours: set[str]) -> list[list[Change]]:
+    def _work(self, claimed: Sequence[tuple[Lease, list[Change]]]) -> None:
+        self.leases = {lease.subject: lease for lease, _ in claimed}
+        try:
+            for _, changes in claimed:
+                for change in changes:
+                    if change.action == "put":
+                        change.resource = loads(change.content)
+                        change.targets = tuple(references(change.resource))
+            puts = [[c for c in changes if c.action == "put"] for _, changes in claimed]
+            deletions = [[c for c in changes if c.action == "delete"] for _, changes in claimed]
+            self._send(puts)
+            self._delete([each for each in deletions if each])
+        except LeaseLostError:
+            return  # its new owner looks at what we sent
+        finally:
+            self.outbox.leases.release(list(self.leases.values()))
+            self.leases = {}
+
+    def _send(self, subjects: Sequence[Sequence[Change]]) -> None:
+        ours = {change.reference for changes in subjects for change in changes}
+        for bundle in packed([each for each in subjects if each], self.lessons.limits):
+            self._bundle(self._with_targets(bundle, ours))
+
+    def _delete(self, subjects: Sequence[Sequence[Change]]) -> None:
+        """What refers to others goes first: the order of writes, backwards."""
+        for changes in subjects:
+            for change in changes:
+                held = loads(change.content) if change.content else {}
+                change.targets = tuple(references(held))
+            for bundle in packed([changes], self.lessons.limits):
+                self._bundle([list(reversed(group)) for group in reversed(bundle)])
+
+    def _with_targets(self, bundle: Groups, ours: set[str]) -> Groups:
         """Set aside what refers to something the server will not hold."""
         inside = {change.reference for group in bundle for change in group}
+        wanted = {
+            target
+            for group in bundle
+            for change in group
+            for target in change.targets
+            if is_literal(target) and target not in inside and target not in self.held
+        }
+        if wanted:
+            known = self.outbox.known(self.row, wanted)
+            self.held |= {name for name, change in known.items() if change.acked_hash}
         kept = []
         for group in bundle:
             missing = {
@@ -162,7 +240,7 @@ class Relay:
                 if is_literal(target) and target not in self.held and target not in inside
             }
             if missing:
-                refused = any(target in ours for target in missing)
+                refused = not missing.isdisjoint(ours | self.lost)
                 reason = (
                     "blocked: refers to a refused resource" if refused else "dangling reference"
                 )
@@ -172,16 +250,17 @@ class Relay:
                 kept.append(group)
         return kept
 
-    def _bundle(self, bundle: list[list[Change]]) -> None:
+    # --- one bundle ---
+
+    def _bundle(self, bundle: Groups) -> None:
         """Write one bundle, again and again until it is judged; halve it when it is refused."""
         while bundle:
             try:
-                rest = self._look([change for group in bundle for change in group])
-                bundle = [g for g in ([c for c in group if c in rest] for group in bundle) if g]
+                self._look(_flat(bundle))
+                bundle = _kept(bundle, lambda change: change.state not in SETTLED)
                 if bundle:
-                    self._write([change for group in bundle for change in group])
-                    bundle = [[c for c in g if c.state != "done"] for g in bundle]
-                    bundle = [group for group in bundle if group]
+                    refused = self._write(_flat(bundle))
+                    bundle = self._judge(bundle, refused)
                 self.away_since, self.delays = None, 0
             except Refusal as refusal:
                 self.away_since, self.delays = None, 0
@@ -195,83 +274,206 @@ class Relay:
         unread = [c for c in changes if c.version is None or c.state in ("sent", "unknown")]
         if not unread:
             return changes
-        names = [change.reference for change in unread]
-        found = entries_read(names, self.transport.post(reading(names)).body)
-        there = []
+        found = dict(self._read(unread))
+        settled = []
         for change in unread:
             resource = found.get(change.reference)
             change.state = "new"
             if resource is None:
                 change.version = None
+                if change.action == "delete":
+                    change.state = "withdrawn"
+                    settled.append(change)
                 continue
-            change.version = str((resource.get("meta") or {}).get("versionId") or "") or None
-            if equal(resource, change.resource):
+            change.version = version_of(resource)
+            if change.action == "put" and equal(resource, self._as_sent(change)):
                 change.state, change.acked_hash = "done", change.hash
-                there.append(change)
-        self.outbox.mark(self.row, there)
-        self.held.update(change.reference for change in there)
-        self.result.unchanged += len(there)
-        return [change for change in changes if change.state != "done"]
+                settled.append(change)
+        self._mark(settled)
+        self.held.update(change.reference for change in settled if change.state == "done")
+        self.result.unchanged += sum(change.state == "done" for change in settled)
+        return [change for change in changes if change.state not in SETTLED]
 
-    def _write(self, changes: list[Change]) -> None:
+    def _read(self, changes: Sequence[Change]) -> Iterator[tuple[str, dict[str, Any]]]:
+        """What the server holds of these; in one batch where it takes batches."""
+        names = {change.place or change.reference: change.reference for change in changes}
+        if self.lessons.reads_batches:
+            try:
+                found = entries_read(list(names), self.transport.post(reading(list(names))).body)
+                yield from ((names[place], resource) for place, resource in found.items())
+                return
+            except (Refusal, ProtocolError):
+                self.lessons.no_batches()
+        for place, reference in names.items():
+            try:
+                body = self.transport.get(place).body
+            except Refusal as refusal:
+                if refusal.status in GONE:
+                    continue
+                raise
+            if isinstance(body, dict) and f"{body.get('resourceType')}/{body.get('id')}" == place:
+                yield reference, body
+            else:
+                raise ProtocolError("the answer to a read is another resource")
+
+    def _write(self, changes: list[Change]) -> dict[str, Verdict]:
+        """Send these changes; returns the verdicts that are not ``done``."""
         updates = {change.reference for change in changes if change.version}
         for change in changes:
             change.state = "sent"
-        self.outbox.mark(self.row, changes)
+        self._mark(changes)
         try:
-            answer = self.transport.post(transaction(self.transport.base_url, changes))
-            proven = judged(changes, answer.body)
-        except Refusal:
+            verdicts = self._ask(changes)
+        except Refusal as refusal:
             for change in changes:
                 change.state = "new"
+            self._mark(changes, "refused", refusal.status)
             raise
-        except (Unknown, ProtocolError):
+        except (UnavailableError, ProtocolError) as error:
             for change in changes:
-                change.state = "unknown"
-            self.outbox.mark(self.row, changes)
+                change.state = "unknown" if isinstance(error, Unknown | ProtocolError) else "new"
+            self._mark(changes, "unknown")
             raise
         for change in changes:
-            written = proven.get(change.reference)
-            if written is None:
-                change.state = "unknown"
-                continue
-            change.state, change.acked_hash, change.version = "done", change.hash, written.version
-            change.reason = None
-            self.held.add(change.reference)
-            self.result.sent[change.reference.partition("/")[0]] += 1
-            self.result.updated += change.reference in updates
-            self.result.created += change.reference not in updates
-        self.outbox.mark(self.row, changes)
-        if len(proven) < len(changes):
-            raise Unknown("the answer does not account for every entry")
+            self._settle(change, verdicts[change.reference], change.reference in updates)
+        self._mark(changes, "done")
+        return {name: v for name, v in verdicts.items() if v.outcome != "done"}
 
-    def _refused(self, bundle: list[list[Change]], refusal: Refusal) -> None:
-        """Halve a refused bundle; what is refused alone becomes a dead letter."""
+    def _ask(self, changes: list[Change]) -> dict[str, Verdict]:
+        for change in changes:
+            change.resource = self._as_sent(change) if change.action == "put" else {}
+        kind = self.lessons.kind
+        if kind == "single":
+            return {c.reference: write_alone(self.transport, c, self.lessons) for c in changes}
+        body = self.transport.post(writing(self.transport.base_url, kind, changes)).body
+        return bundle_verdicts(changes, body)
+
+    def _as_sent(self, change: Change) -> dict[str, Any]:
+        """The resource with the ids that the server gave, where it gave ids of its own."""
+        places = self.lessons.places
+        return _moved(change.resource, places, change.place) if places else change.resource
+
+    def _settle(self, change: Change, verdict: Verdict, is_update: bool) -> None:
+        if verdict.outcome != "done":
+            change.state = "unknown" if verdict.outcome == "unknown" else "new"
+            return
+        change.reason = None
+        change.version = verdict.version
+        if change.action == "delete":
+            change.state, change.acked_hash = "withdrawn", None
+            self.result.deleted += 1
+            return
+        if verdict.place and verdict.place != change.reference:
+            change.place = verdict.place
+            self.lessons.places[change.reference] = verdict.place
+        change.state, change.acked_hash = "done", change.hash
+        self.held.add(change.reference)
+        self.result.sent[change.reference.partition("/")[0]] += 1
+        self.result.updated += is_update
+        self.result.created += not is_update
+
+    def _judge(self, bundle: Groups, refused: dict[str, Verdict]) -> Groups:
+        """What of a bundle must be sent again, after its entries were judged each for itself."""
+        rest = _kept(bundle, lambda change: change.reference in refused)
+        unknown: Groups = []
+        for group in rest:
+            worst = next(
+                (v for c in group if (v := refused[c.reference]).outcome != "unknown"), None
+            )
+            if worst is None:
+                unknown.append(group)
+            else:
+                self._alone(group, worst)
+        if unknown:
+            self._pause(Unknown("the answer does not account for every entry"))
+        return unknown
+
+    # --- what is not done ---
+
+    def _refused(self, bundle: Groups, refusal: Refusal) -> None:
+        """Halve a refused bundle; what is refused alone is decided on its own."""
         if len(bundle) > 1:
             middle = len(bundle) // 2
-            ours = {change.reference for group in bundle for change in group}
+            ours = {change.reference for change in _flat(bundle)}
+            before = self.result.dead + self.result.parked
             for half in (bundle[:middle], bundle[middle:]):
                 self._bundle(self._with_targets(half, ours))
+            if self.result.dead + self.result.parked == before:  # it was only too much at once
+                self.lessons.too_much(len(_flat(bundle)), refusal)
             return
         group = bundle[0]
-        if refusal.status in CONFLICTS and self._is_ours(group):
+        if self.lessons.kind != "single" and self.lessons.try_single(group, refusal):
+            self._bundle([group])
             return
-        kind = "conflict" if refusal.status in CONFLICTS else "refused"
-        self._dead(group, f"{kind}: HTTP {refusal.status} {', '.join(refusal.issues)}".strip())
+        outcome = "forbidden" if refusal.status == 403 else "refused"
+        if refusal.status in CONFLICT:
+            outcome = "conflict"
+        self._alone(group, Verdict(outcome, refusal.status, issues=refusal.issues))
 
-    def _is_ours(self, group: list[Change]) -> bool:
+    def _alone(self, group: list[Change], verdict: Verdict) -> None:
+        said = f"HTTP {verdict.status} {', '.join(verdict.issues)}".strip()
+        if verdict.outcome == "conflict":
+            self._conflict(group, said)
+        elif verdict.outcome == "forbidden":
+            for change in group:
+                change.state, change.reason = "parked", f"forbidden: {said}"
+            self._mark(group)
+            self.lost.update(change.reference for change in group)
+            self.result.parked += len(group)
+        else:
+            self._dead(group, f"refused: {said}")
+
+    def _conflict(self, group: list[Change], said: str) -> None:
+        """409 or 412: ours already, the same as before, or changed by others."""
+        based_on = {change.reference: change.version for change in group}
         for change in group:
             change.state = "unknown"
-        try:
-            return not self._look(group)
-        except (Refusal, UnavailableError, ProtocolError):
-            return False
+        rest = self._patiently(lambda: self._look(group))
+        if not rest:
+            return
+        moved = [c for c in rest if c.version != based_on[c.reference]]
+        again = {change.reference for change in group}
+        if not moved and again.isdisjoint(self.retried):
+            self.retried |= again
+            self._bundle([group])  # what it referred to may be there by now
+            return
+        found = ", ".join(
+            f"{c.reference} is version {c.version or 'gone'}, not {based_on[c.reference] or 'new'}"
+            for c in moved
+        )
+        self._dead(group, f"conflict: {said}; {found or 'changed by others'}")
 
     def _dead(self, group: Sequence[Change], reason: str) -> None:
         for change in group:
             change.state, change.reason = "dead", reason
-        self.outbox.mark(self.row, group)
+        self._mark(group)
+        self.lost.update(change.reference for change in group)
         self.result.dead += len(group)
+
+    def _mark(
+        self, changes: Sequence[Change], outcome: str | None = None, status: int | None = None
+    ) -> None:
+        leases = [
+            self.leases[subject]
+            for subject in dict.fromkeys(change.subject for change in changes)
+            if subject in self.leases
+        ]
+        proven = sum(change.state in ("done", "withdrawn") for change in changes)
+        attempt = outcome and {
+            "entries": len(changes), "outcome": outcome, "proven": proven, "status": status,
+        }  # fmt: skip
+        self.outbox.mark(self.row, changes, leases, attempt or None)
+
+    # --- patience ---
+
+    def _patiently(self, ask: Callable[[], Any]) -> Any:
+        while True:
+            try:
+                answer = ask()
+                self.away_since, self.delays = None, 0
+                return answer
+            except (UnavailableError, ProtocolError) as error:
+                self._pause(error)
 
     def _pause(self, error: Any) -> None:
         """Wait for a server that is away, within the budget of ``wait`` seconds."""
@@ -294,3 +496,27 @@ class Relay:
                 hint="nothing is lost: push again after that time",
             ) from None
         self.sleep(min(max(jittered, asked), left))
+
+
+def _flat(bundle: Groups) -> list[Change]:
+    return [change for group in bundle for change in group]
+
+
+def _kept(bundle: Groups, wanted: Callable[[Change], bool]) -> Groups:
+    groups = ([change for change in group if wanted(change)] for group in bundle)
+    return [group for group in groups if group]
+
+
+def _moved(value: Any, places: dict[str, str], own: str | None = None) -> Any:
+    """The JSON with each literal reference, and the resource's own id, as the server has it."""
+    if isinstance(value, dict):
+        moved = {name: _moved(item, places) for name, item in value.items()}
+        target = moved.get("reference")
+        if isinstance(target, str):
+            moved["reference"] = places.get(target, target)
+        if own:
+            moved["id"] = own.partition("/")[2]
+        return moved
+    if isinstance(value, list):
+        return [_moved(item, places) for item in value]
+    return value

@@ -1,13 +1,7 @@
-"""The outbox: what must reach which server, kept safely in one SQLite file.
+"""The outbox: what must reach which server, kept safely in SQLite or PostgreSQL.
 
-A row of ``change`` is a resource on a server: the content wanted there, and what the server
-acknowledged. Its state is one that a person can look at:
-
-    new      wanted, not sent yet
-    sent     on its way: whatever happens next, we look before we send again
-    unknown  the answer proved nothing: look first
-    done     acknowledged; the server holds this content
-    dead     refused; ``reason`` says why
+SQLite writes ahead and waits for the disk (``WAL``, ``synchronous=FULL``): what is acknowledged
+here survives a power cut. The states of a change are explained in ``tables.py``.
 """
 
 from __future__ import annotations
@@ -15,61 +9,35 @@ from __future__ import annotations
 import datetime as dt
 import os
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
 from adapter.errors import OutboxError, Where
 from adapter.fhir.json import dumps, loads
+from adapter.fhir.order import is_last
+from adapter.outbox.leases import Lease, Leases, insert_for
+from adapter.outbox.migrations import migrate
+from adapter.outbox.tables import (
+    PENDING,
+    SCHEMA_VERSION,
+    attempt_table,
+    change_table,
+    learnt_table,
+    meta_table,
+    metadata,
+    run_table,
+    server_table,
+    tombstone_table,
+)
 
-SCHEMA_VERSION = "1"
-metadata = sa.MetaData()
-
-meta_table = sa.Table(
-    "meta",
-    metadata,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("value", sa.Text, nullable=False),
-)
-server_table = sa.Table(
-    "server",
-    metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("name", sa.Text, nullable=False, unique=True),
-    sa.Column("uuid", sa.Text, nullable=False),
-    sa.Column("url", sa.Text, nullable=False),
-)
-change_table = sa.Table(
-    "change",
-    metadata,
-    sa.Column("server", sa.Integer, sa.ForeignKey("server.id"), primary_key=True),
-    sa.Column("reference", sa.Text, primary_key=True),
-    sa.Column("subject", sa.Text, nullable=False),
-    sa.Column("content", sa.LargeBinary, nullable=False),
-    sa.Column("hash", sa.Text, nullable=False),
-    sa.Column("state", sa.Text, nullable=False),
-    sa.Column("attempts", sa.Integer, nullable=False, default=0),
-    sa.Column("acked_hash", sa.Text),
-    sa.Column("version", sa.Text),
-    sa.Column("reason", sa.Text),
-    sa.Index("change_state", "server", "state"),
-)
-run_table = sa.Table(
-    "run",
-    metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("server", sa.Integer, sa.ForeignKey("server.id"), nullable=False),
-    sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("started", sa.Text, nullable=False),
-    sa.Column("ended", sa.Text),
-    sa.Column("outcome", sa.Text),
-    sa.Column("counts", sa.Text),
-)
+CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +52,19 @@ class Server:
 
 @dataclass(slots=True)
 class Change:
-    """A resource that a server must hold."""
+    """A resource that a server must hold, or must hold no more (``action`` delete)."""
 
     reference: str
     subject: str
     content: bytes
     hash: str
     state: str = "new"
+    stage: int = 1
+    action: str = "put"
     acked_hash: str | None = None
     version: str | None = None
     reason: str | None = None
+    place: str | None = None
     targets: tuple[str, ...] = ()
     resource: dict[str, Any] = field(default_factory=dict)
 
@@ -101,33 +72,38 @@ class Change:
 class Outbox:
     """The outbox of one study, for one key and one FHIR release."""
 
-    def __init__(self, engine: sa.Engine, path: Path):
+    def __init__(self, engine: sa.Engine, where: str, clock: Callable[[], float] | None = None):
         self._engine = engine
-        self.path = path
+        self.where = where
+        self.leases = Leases(engine, clock)
 
     @classmethod
-    def open(cls, path: Path, *, study: str, release: str, key_fingerprint: str) -> Outbox:
-        """Open or make the outbox.
+    def open(
+        cls,
+        at: Path | str,
+        *,
+        study: str,
+        release: str,
+        key_fingerprint: str,
+        clock: Callable[[], float] | None = None,
+    ) -> Outbox:
+        """Open or make the outbox: a file (SQLite) or the URL of a PostgreSQL database.
 
-        Raises OutboxError when the file is no outbox, or one of another study, release or key.
+        ``clock`` replaces the clock of the leases. Raises OutboxError when it is no outbox, is
+        damaged, of a newer version, or of another study, release or key.
         """
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not path.exists():
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
-        engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
-        sa.event.listen(engine, "connect", _pragmas)
-        outbox = cls(engine, path)
+        where = str(at) if isinstance(at, Path) else _without_password(at)
+        engine = _sqlite(at) if isinstance(at, Path) else _postgresql(at)
+        outbox = cls(engine, where, clock)
         try:
+            _whole(engine, where)
+            migrate(engine, at if isinstance(at, Path) else None)
             metadata.create_all(engine)
             outbox._same({"schema": SCHEMA_VERSION, "study": study, "fhir": release,
                           "key": key_fingerprint})  # fmt: skip
-        except sa.exc.DatabaseError as error:
+        except sa.exc.DBAPIError as error:
             engine.dispose()
-            raise OutboxError(
-                f"the outbox cannot be used: {type(error.orig).__name__}",
-                where=Where(file=str(path)),
-                hint="restore it from a backup; without it, a push reads what the server holds",
-            ) from None
+            raise _unusable(error, where) from None
         except OutboxError:
             engine.dispose()
             raise
@@ -142,6 +118,11 @@ class Outbox:
     ) -> None:  # fmt: skip
         self._engine.dispose()
 
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        with self._engine.connect().execution_options(reading=True) as db:
+            yield db
+
     def _same(self, wanted: dict[str, str]) -> None:
         with self._engine.begin() as db:
             known = {row.name: row.value for row in db.execute(sa.select(meta_table))}
@@ -155,23 +136,34 @@ class Outbox:
                 shown = "" if name == "key" else f": it says {known.get(name)}, now {value}"
                 raise OutboxError(
                     f"the outbox was made with another {name}{shown}",
-                    where=Where(file=str(self.path)),
+                    where=Where(file=self.where),
                     hint="bring back what changed, or start a new outbox beside the old one",
                 )
 
     # --- servers and runs ---
 
     def server_id(self, server: Server) -> int:
-        """The row of a server; a new one gets a UUID, a moved one keeps it."""
+        """The row of a server; a new one gets a UUID. Its port may change, its place may not.
+
+        Raises OutboxError when the name stood for another server before.
+        """
         table = server_table
         with self._engine.begin() as db:
-            row = db.execute(sa.select(table.c.id).where(table.c.name == server.name)).scalar()
-            if row is not None:
-                db.execute(table.update().where(table.c.id == row).values(url=server.url))
-                return int(row)
-            values = {"name": server.name, "uuid": str(uuid.uuid4()), "url": server.url}
-            key = db.execute(table.insert().values(values)).inserted_primary_key
-            return int(key[0]) if key else 0
+            row = db.execute(sa.select(table).where(table.c.name == server.name)).one_or_none()
+            if row is None:
+                values = {"name": server.name, "uuid": str(uuid.uuid4()), "url": server.url}
+                key = db.execute(table.insert().values(values)).inserted_primary_key
+                return int(key[0]) if key else 0
+            if _place(row.url) != _place(server.url):
+                raise OutboxError(
+                    f"the server {server.name!r} was at {row.url}, now it is at {server.url}",
+                    where=Where(file=self.where),
+                    hint="another server needs another name in study.yaml; "
+                    "what it already holds is found by reading, not written again",
+                )
+            if row.url != server.url:
+                db.execute(table.update().where(table.c.id == row.id).values(url=server.url))
+            return int(row.id)
 
     @contextmanager
     def run(self, server: int, kind: str) -> Iterator[dict[str, int]]:
@@ -194,50 +186,155 @@ class Outbox:
                     .values(ended=_now(), outcome=outcome, counts=dumps(counts).decode())
                 )
 
+    # --- what a server taught us ---
+
+    def learnt(self, server: int) -> dict[str, str]:
+        """What the server taught us in earlier runs, by name."""
+        query = sa.select(learnt_table).where(learnt_table.c.server == server)
+        with self._reading() as db:
+            return {row.name: row.value for row in db.execute(query)}
+
+    def learn(self, server: int, name: str, value: str) -> None:
+        """Remember something that the server taught us."""
+        with self._engine.begin() as db:
+            statement = insert_for(db)(learnt_table).values(server=server, name=name, value=value)
+            db.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["server", "name"], set_={"value": value}
+                )
+            )
+
     # --- changes ---
 
-    def known(self, server: int) -> dict[str, Change]:
-        """Everything the outbox holds for a server, by reference, without content."""
-        columns = [c for c in change_table.c if c.name not in ("content", "server", "attempts")]
-        query = sa.select(*columns).where(change_table.c.server == server)
-        with self._engine.connect() as db:
-            return {row.reference: Change(content=b"", **row._mapping) for row in db.execute(query)}
+    def known(self, server: int, references: Collection[str] | None = None) -> dict[str, Change]:
+        """What the outbox holds for a server, by reference, without content; all or some."""
+        table = change_table
+        columns = [c for c in table.c if c.name not in ("content", "server", "attempts")]
+        query = sa.select(*columns).where(table.c.server == server)
+        found = {}
+        with self._reading() as db:
+            for part in _parts(references):
+                some = query if part is None else query.where(table.c.reference.in_(part))
+                for row in db.execute(some):
+                    found[row.reference] = Change(content=b"", **row._mapping)
+        return found
+
+    def acknowledged(self, server: int) -> Iterator[tuple[str, str]]:
+        """(reference, hash) of all that the server has acknowledged, in the order of references."""
+        table = change_table
+        query = (
+            sa.select(table.c.reference, table.c.acked_hash)
+            .where(table.c.server == server, table.c.acked_hash.is_not(None))
+            .order_by(table.c.reference)
+        )
+        with self._engine.connect().execution_options(reading=True, yield_per=10_000) as db:
+            for row in db.execute(query):
+                yield row.reference, row.acked_hash
+
+    def places(self, server: int) -> dict[str, str]:
+        """``Type/id`` on the server of what it gave an id of its own, by our reference."""
+        table = change_table
+        query = sa.select(table.c.reference, table.c.place).where(
+            table.c.server == server, table.c.place.is_not(None)
+        )
+        with self._reading() as db:
+            return {row.reference: row.place for row in db.execute(query)}
 
     def enqueue(self, server: int, changes: Iterable[Change]) -> None:
-        """Want this content on the server: all of it or nothing."""
+        """Want this content on the server: all of it or nothing.
+
+        What was acknowledged stays known. A withdrawn subject's changes are left out.
+        """
+        gone = self.withdrawn(server)
         rows = [
-            {"server": server, "reference": c.reference, "subject": c.subject,
-             "content": c.content, "hash": c.hash, "state": c.state, "attempts": 0,
-             "acked_hash": c.acked_hash, "version": c.version, "reason": None}
+            {"server": server, "reference": c.reference, "subject": c.subject, "stage": c.stage,
+             "action": c.action, "content": c.content, "hash": c.hash, "state": c.state,
+             "attempts": 0, "acked_hash": c.acked_hash, "version": c.version, "reason": c.reason,
+             "place": c.place}
             for c in changes
+            if c.subject not in gone or c.action == "delete"
         ]  # fmt: skip
         if not rows:
             return
-        table = change_table
+        kept = ("subject", "stage", "action", "content", "hash", "state", "reason")
         with self._engine.begin() as db:
-            for start in range(0, len(rows), 500):
-                chunk = rows[start : start + 500]
-                db.execute(
-                    table.delete().where(
-                        table.c.server == server,
-                        table.c.reference.in_([row["reference"] for row in chunk]),
-                    )
-                )
-                db.execute(table.insert(), chunk)
+            statement = insert_for(db)(change_table)
+            new = {name: statement.excluded[name] for name in kept}
+            upsert = statement.on_conflict_do_update(
+                index_elements=["server", "reference"], set_=new
+            )
+            for start in range(0, len(rows), CHUNK):
+                db.execute(upsert, rows[start : start + CHUNK])
 
-    def pending(self, server: int) -> list[Change]:
-        """What is not acknowledged, with its content."""
-        columns = [c for c in change_table.c if c.name not in ("server", "attempts")]
+    def claim(self, server: int, entries: int) -> list[tuple[Lease, list[Change]]]:
+        """Subjects with something to send, leased to this process, each with all its changes.
+
+        They are of the earliest stage that is not done yet; as many as hold about so many changes,
+        at least one. Empty when there is nothing that could be had now.
+        """
+        table = change_table
+        pending = sa.and_(table.c.server == server, table.c.state.in_(PENDING))
+        with self._reading() as db:
+            stage = db.execute(sa.select(sa.func.min(table.c.stage)).where(pending)).scalar()
+            if stage is None:
+                return []
+            counted = (
+                sa.select(table.c.subject, sa.func.count().label("entries"))
+                .where(pending, table.c.stage == stage)
+                .group_by(table.c.subject)
+                .order_by(table.c.subject)
+            )
+            waiting = db.execute(counted).all()
+        claimed: list[tuple[Lease, list[Change]]] = []
+        total = 0
+        for subject, count in waiting:
+            if claimed and total + count > entries:
+                break
+            for lease in self.leases.claim(server, [subject]):
+                changes = self._pending(server, subject, stage)
+                if changes:
+                    claimed.append((lease, changes))
+                    total += count
+                else:
+                    self.leases.release([lease])  # another process was faster
+        return claimed
+
+    def _pending(self, server: int, subject: str, stage: int) -> list[Change]:
+        table = change_table
+        columns = [c for c in table.c if c.name not in ("server", "attempts")]
         query = (
             sa.select(*columns)
-            .where(change_table.c.server == server, change_table.c.state != "done")
-            .order_by(change_table.c.reference)
+            .where(
+                table.c.server == server,
+                table.c.subject == subject,
+                table.c.stage == stage,
+                table.c.state.in_(PENDING),
+            )
+            .order_by(table.c.reference)
         )
-        with self._engine.connect() as db:
+        with self._reading() as db:
             return [Change(**row._mapping) for row in db.execute(query)]
 
-    def mark(self, server: int, changes: Sequence[Change]) -> None:
-        """Write down the state of these changes, durably, before anything else happens."""
+    def is_pending(self, server: int) -> bool:
+        """Whether anything is left to send, by whomever."""
+        table = change_table
+        query = sa.select(table.c.reference).where(
+            table.c.server == server, table.c.state.in_(PENDING)
+        )
+        with self._reading() as db:
+            return db.execute(query.limit(1)).first() is not None
+
+    def mark(
+        self,
+        server: int,
+        changes: Sequence[Change],
+        leases: Sequence[Lease] = (),
+        attempt: dict[str, Any] | None = None,
+    ) -> None:
+        """Write down the state of these changes, durably, before anything else happens.
+
+        Raises LeaseLostError, and writes nothing, when a lease is not ours any more.
+        """
         if not changes:
             return
         table = change_table
@@ -249,48 +346,133 @@ class Outbox:
                 acked_hash=sa.bindparam("a"),
                 version=sa.bindparam("v"),
                 reason=sa.bindparam("w"),
+                place=sa.bindparam("p"),
+                content=sa.case(
+                    (sa.bindparam("e", type_=sa.Boolean), sa.literal(b"")), else_=table.c.content
+                ),
                 attempts=table.c.attempts + sa.bindparam("n"),
             )
         )
         with self._engine.begin() as db:
+            self.leases.holds(db, leases)
             db.execute(
                 statement,
                 [
                     {"r": c.reference, "s": c.state, "a": c.acked_hash, "v": c.version,
-                     "w": c.reason, "n": int(c.state == "sent")}
+                     "w": c.reason, "p": c.place, "n": int(c.state == "sent"),
+                     "e": c.state == "withdrawn"}
                     for c in changes
                 ],
             )  # fmt: skip
+            if attempt:
+                db.execute(attempt_table.insert().values(server=server, at=_now(), **attempt))
 
     def contents(
         self, server: int, references: Collection[str] | None = None
     ) -> dict[str, dict[str, Any]]:
         """The content that the server has acknowledged and that is still wanted, by reference."""
+        return dict(self.held(server, references))
+
+    def held(
+        self, server: int, references: Collection[str] | None = None
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """(reference, content) of what is done, page by page in the order of references."""
         table = change_table
-        query = sa.select(table.c.reference, table.c.content).where(
-            table.c.server == server, table.c.state == "done"
+        query = (
+            sa.select(table.c.reference, table.c.content)
+            .where(table.c.server == server, table.c.state == "done")
+            .order_by(table.c.reference)
         )
-        with self._engine.connect() as db:
-            return {
-                row.reference: loads(row.content)
-                for row in db.execute(query)
-                if references is None or row.reference in references
-            }
+        with self._engine.connect().execution_options(reading=True, yield_per=1_000) as db:
+            for part in _parts(references):
+                some = query if part is None else query.where(table.c.reference.in_(part))
+                for row in db.execute(some):
+                    yield row.reference, loads(row.content)
+
+    # --- withdrawn subjects ---
+
+    def withdrawn(self, server: int) -> frozenset[str]:
+        """The subjects that were withdrawn from a server."""
+        query = sa.select(tombstone_table.c.subject).where(tombstone_table.c.server == server)
+        with self._reading() as db:
+            return frozenset(db.execute(query).scalars())
+
+    def withdraw(self, server: int, subject: str, deletions: Sequence[Change]) -> None:
+        """Block a subject for ever and want its resources gone, in one transaction."""
+        with self._engine.begin() as db:
+            statement = insert_for(db)(tombstone_table).values(
+                server=server, subject=subject, at=_now(), proven=False, remains="{}"
+            )
+            db.execute(statement.on_conflict_do_nothing())
+            for change in deletions:
+                db.execute(
+                    change_table.update()
+                    .where(
+                        change_table.c.server == server,
+                        change_table.c.reference == change.reference,
+                    )
+                    .values(action="delete", state=change.state, reason=None)
+                )
+
+    def entomb(self, server: int, subject: str, proven: bool, remains: dict[str, str]) -> None:
+        """Write down what is left of a withdrawn subject on the server."""
+        table = tombstone_table
+        with self._engine.begin() as db:
+            db.execute(
+                table.update()
+                .where(table.c.server == server, table.c.subject == subject)
+                .values(proven=proven, remains=dumps(remains).decode())
+            )
+
+    def of_subject(self, server: int, subject: str) -> list[Change]:
+        """Everything of a subject, with its content."""
+        table = change_table
+        columns = [c for c in table.c if c.name not in ("server", "attempts")]
+        query = sa.select(*columns).where(table.c.server == server, table.c.subject == subject)
+        with self._reading() as db:
+            return [Change(**row._mapping) for row in db.execute(query)]
+
+    # --- what people look at ---
+
+    def dead(self, server: int) -> list[Change]:
+        """The dead letters and what is parked, with their content."""
+        table = change_table
+        columns = [c for c in table.c if c.name not in ("server", "attempts")]
+        query = (
+            sa.select(*columns)
+            .where(table.c.server == server, table.c.state.in_(("dead", "parked")))
+            .order_by(table.c.reference)
+        )
+        with self._reading() as db:
+            return [Change(**row._mapping) for row in db.execute(query)]
+
+    def drop(self, server: int, reference: str) -> None:
+        """Forget a dead letter: what the server acknowledged before stays known."""
+        table = change_table
+        here = sa.and_(table.c.server == server, table.c.reference == reference)
+        with self._engine.begin() as db:
+            db.execute(table.delete().where(here, table.c.acked_hash.is_(None)))
+            db.execute(
+                table.update()
+                .where(here)
+                .values(state="done", hash=table.c.acked_hash, reason="dropped")
+            )
 
     def status(self) -> dict[str, Any]:
         """Counts by server, type and state, and the last ten runs."""
+        table = change_table
+        counted = sa.select(table.c.server, table.c.reference, table.c.state)
         servers, runs = [], []
-        with self._engine.connect() as db:
+        with self._reading() as db:
+            counts: dict[int, dict[str, dict[str, int]]] = {}
+            for number, reference, state in db.execute(counted):
+                kind = reference.partition("/")[0]
+                by_state = counts.setdefault(number, {}).setdefault(kind, {})
+                by_state[state] = by_state.get(state, 0) + 1
             for server in db.execute(sa.select(server_table)):
-                query = sa.select(change_table.c.reference, change_table.c.state).where(
-                    change_table.c.server == server.id
-                )
-                counts: dict[str, dict[str, int]] = {}
-                for reference, state in db.execute(query):
-                    by_state = counts.setdefault(reference.partition("/")[0], {})
-                    by_state[state] = by_state.get(state, 0) + 1
+                resources = dict(sorted(counts.get(server.id, {}).items()))
                 servers.append({"name": server.name, "uuid": server.uuid, "url": server.url,
-                                "resources": dict(sorted(counts.items()))})  # fmt: skip
+                                "resources": resources})  # fmt: skip
             latest = sa.select(run_table).order_by(run_table.c.id.desc()).limit(10)
             for run in db.execute(latest):
                 runs.append({"id": run.id, "kind": run.kind, "started": run.started,
@@ -299,11 +481,85 @@ class Outbox:
         return {"servers": servers, "runs": runs}
 
 
+def stage_of(resource: dict[str, Any], subject: str) -> int:
+    """When a resource is written: the study (0), its subjects (1), then what lists them (2)."""
+    if subject:
+        return 1
+    return 2 if is_last(resource) else 0
+
+
+def _parts(references: Collection[str] | None) -> Iterator[list[str] | None]:
+    if references is None:
+        yield None
+        return
+    names = sorted(references)
+    for start in range(0, len(names), CHUNK):
+        yield names[start : start + CHUNK]
+
+
+def _place(url: str) -> tuple[str, str | None, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.path.rstrip("/")
+
+
+def _without_password(url: str) -> str:
+    return sa.make_url(url).render_as_string(hide_password=True)
+
+
+def _sqlite(path: Path) -> sa.Engine:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not path.exists():
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
+    sa.event.listen(engine, "connect", _pragmas)
+    sa.event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _postgresql(url: str) -> sa.Engine:
+    try:
+        return sa.create_engine(url)
+    except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ImportError):
+        raise OutboxError(
+            "this is no outbox database",
+            hint="outbox: is a file, or postgresql+psycopg://user@host/database "
+            "(install study-fhir-adapter[postgresql])",
+        ) from None
+
+
 def _pragmas(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions begin where we say so, see _begin
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _begin(db: sa.Connection) -> None:
+    """A writer takes its place at once: one that read first could find the door shut."""
+    reading = db.get_execution_options().get("reading")
+    db.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def _whole(engine: sa.Engine, where: str) -> None:
+    if engine.dialect.name != "sqlite":
+        return
+    with engine.connect().execution_options(reading=True) as db:
+        said = db.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+    if said != "ok":
+        raise OutboxError(
+            "the outbox is damaged",
+            where=Where(file=where),
+            hint="restore it from a backup; without it, a push reads what the server holds",
+        )
+
+
+def _unusable(error: sa.exc.DBAPIError, where: str) -> OutboxError:
+    return OutboxError(
+        f"the outbox cannot be used: {type(error.orig).__name__}",
+        where=Where(file=where),
+        hint="restore it from a backup; without it, a push reads what the server holds",
+    )
 
 
 def _now() -> str:

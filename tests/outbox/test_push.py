@@ -297,7 +297,7 @@ def test_another_study_release_or_key_is_refused(folder: Path, changed: dict[str
 
 def test_the_outbox_can_be_read_by_its_owner_alone(folder: Path) -> None:
     with open_outbox(folder) as outbox:
-        assert outbox.path.stat().st_mode & 0o077 == 0
+        assert Path(outbox.where).stat().st_mode & 0o077 == 0
 
 
 def test_a_refusal_says_codes_and_no_diagnostics(server: EmbeddedServer) -> None:

@@ -1,0 +1,166 @@
+"""What an answer to a write proves, entry by entry.
+
+A write is done when the server names the resource and says 2xx; a bundle's own status proves
+nothing. Entries are matched by location, never by position, since servers leave entries out.
+https://hl7.org/fhir/R4/http.html#transaction-response
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from adapter.errors import ProtocolError
+
+GONE = (404, 410)
+BUSY = frozenset((408, 425, 429, 500, 502, 503, 504))
+CONFLICT = (409, 412)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one write.
+
+    ``outcome`` is ``done`` (proven), ``unknown`` (look before anything else), ``conflict`` (409 and
+    412: look, then decide), ``forbidden`` (403) or ``refused``.
+    """
+
+    outcome: str
+    status: int = 0
+    version: str | None = None
+    place: str | None = None
+    issues: tuple[str, ...] = field(default=())
+
+
+UNKNOWN = Verdict("unknown")
+
+
+def bundle_verdicts(changes: Sequence[Any], body: Any) -> dict[str, Verdict]:
+    """The verdict on every change of a bundle, by reference; what no entry tells is unknown.
+
+    A transaction that was carried out entry by entry is judged so. Raises ProtocolError when the
+    answer is no response to a transaction or batch.
+    """
+    if not isinstance(body, dict) or body.get("type") not in (
+        "transaction-response",
+        "batch-response",
+    ):
+        raise ProtocolError(
+            "the answer is no transaction-response",
+            hint="does the server support transactions and batches at its base URL?",
+        )
+    entries = [entry for entry in body.get("entry", []) if isinstance(entry, dict)]
+    places = {change.place or change.reference: change.reference for change in changes}
+    verdicts: dict[str, Verdict] = {}
+    nameless = []
+    for entry in entries:
+        verdict = entry_verdict(entry)
+        reference = places.get(verdict.place or "")
+        if reference is not None:
+            verdicts[reference] = verdict
+        else:
+            nameless.append(verdict)
+    left = [change for change in changes if change.reference not in verdicts]
+    if len(entries) == len(changes) and _in_order(changes, entries, verdicts):
+        # every entry that names itself stands where it was asked: the others do too
+        verdicts |= dict(zip((c.reference for c in left), nameless, strict=True))
+    elif left and all(change.action == "delete" for change in left):
+        verdicts |= {c.reference: v for c, v in zip(left, nameless, strict=False)}
+    return {c.reference: verdicts.get(c.reference, UNKNOWN) for c in changes}
+
+
+def _in_order(
+    changes: Sequence[Any], entries: Sequence[dict[str, Any]], verdicts: dict[str, Verdict]
+) -> bool:
+    for change, entry in zip(changes, entries, strict=True):
+        place, _ = location(entry)
+        if place is not None and place != (change.place or change.reference):
+            return False
+        if place is None and change.reference in verdicts:
+            return False
+    return True
+
+
+def entry_verdict(entry: dict[str, Any]) -> Verdict:
+    """The verdict of one entry of a response; its place and version where it names them."""
+    response = entry.get("response")
+    response = response if isinstance(response, dict) else {}
+    place, version = location(entry)
+    text = str(response.get("status", ""))[:3]
+    status = int(text) if text.isdigit() else 0
+    outcome = judged(status)
+    found = version or etag(response.get("etag"))
+    issues = issue_codes(response.get("outcome"))
+    if outcome == "done" and place is None and status != 204:
+        outcome = "unknown"
+    return Verdict(outcome, status, found, place, issues)
+
+
+def judged(status: int) -> str:
+    """The class of an HTTP status: done, unknown, conflict, forbidden or refused."""
+    if 200 <= status < 300:
+        return "done"
+    if status in CONFLICT:
+        return "conflict"
+    if status in (401, 403):
+        return "forbidden"
+    if status in BUSY or status >= 500 or status < 400:
+        return "unknown"
+    return "refused"
+
+
+def location(entry: dict[str, Any]) -> tuple[str | None, str | None]:
+    """``Type/id`` and version of an entry, by its location or else by its resource."""
+    response = entry.get("response")
+    text = response.get("location") if isinstance(response, dict) else None
+    if isinstance(text, str) and text:
+        return place_of(text)
+    resource = entry.get("resource")
+    if isinstance(resource, dict) and resource.get("resourceType") != "OperationOutcome":
+        kind, given = resource.get("resourceType"), resource.get("id")
+        if isinstance(kind, str) and isinstance(given, str):
+            return f"{kind}/{given}", version_of(resource)
+    return None, None
+
+
+def place_of(text: str) -> tuple[str | None, str | None]:
+    """``Type/id`` and version of a location, relative or absolute."""
+    parts = text.split("?")[0].rstrip("/").split("/")
+    version = None
+    if len(parts) >= 4 and parts[-2] == "_history":
+        version = parts[-1]
+        parts = parts[:-2]
+    if len(parts) < 2 or not parts[-2][:1].isupper():
+        return None, version
+    return "/".join(parts[-2:]), version
+
+
+def version_of(resource: dict[str, Any]) -> str | None:
+    """``meta.versionId`` of a resource."""
+    meta = resource.get("meta")
+    found = meta.get("versionId") if isinstance(meta, dict) else None
+    return str(found) if found else None
+
+
+def etag(text: Any) -> str | None:
+    """The version inside an ETag, weak or strong, quoted once, twice or not at all."""
+    if not isinstance(text, str):
+        return None
+    return text.strip().removeprefix("W/").strip('"\\') or None
+
+
+def issue_codes(outcome: Any) -> tuple[str, ...]:
+    """The issue codes and places of an OperationOutcome, at most five; anything else says nothing.
+
+    What a server writes in words counts as values, and is left out.
+    """
+    issues = outcome.get("issue") if isinstance(outcome, dict) else None
+    if not isinstance(issues, list):
+        return ()
+    said = []
+    for issue in issues:
+        code = issue.get("code") if isinstance(issue, dict) else None
+        if isinstance(code, str) and code.isascii() and len(code) < 40:
+            said.append(code)
+    return (*said[:5], f"and {len(said) - 5} more") if len(said) > 5 else tuple(said)

@@ -1,0 +1,176 @@
+"""Who works on which subject: leases with a fence, so that several processes share a push.
+
+An owner is one process: host, boot, process and the moment it began. A lease ends by itself when
+its time is over, and at once when its owner is a process of this machine that is no more. A new
+owner raises the fence; what an owner of the past still writes is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from adapter.errors import BusyError
+from adapter.outbox.tables import lease_table
+
+LEASE = 180.0  # seconds: longer than the deadline of any one request
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to work on one subject of one server (``""``: the study as a whole)."""
+
+    server: int
+    subject: str
+    fence: int
+
+
+class LeaseLostError(BusyError):
+    """Another process took the subject over while this one was away."""
+
+    code = "lease-lost"
+
+
+@cache
+def this_process() -> str:
+    """The owner's name of this process."""
+    return f"{socket.gethostname()}/{_boot()}/{os.getpid()}/{_began(os.getpid())}"
+
+
+def is_gone(owner: str) -> bool:
+    """Whether an owner is a process of this machine that does not exist any more."""
+    parts = owner.split("/")
+    if len(parts) != 4 or parts[0] != socket.gethostname():
+        return False
+    if parts[1] != _boot():
+        return True
+    return _began(int(parts[2])) != parts[3]
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:  # no Linux: leases end by their time alone
+        return "unknown"
+
+
+def _began(process: int) -> str:
+    """When a process began, in ticks since the machine did; empty when there is none."""
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return "" if _boot() != "unknown" else "unknown"
+    state, *rest = stat.rpartition(")")[2].split()
+    return "" if state in "ZX" else rest[18]
+
+
+class Leases:
+    """The leases of one outbox."""
+
+    def __init__(self, engine: sa.Engine, clock: Callable[[], float] | None = None):
+        self._engine = engine
+        self._clock = clock
+        self.owner = this_process()
+
+    def now(self, db: sa.Connection) -> float:
+        """Seconds of a clock that all owners share: the database's, or this machine's."""
+        if self._clock is not None:
+            return self._clock()
+        if db.dialect.name == "postgresql":
+            return float(
+                db.execute(sa.text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one()
+            )
+        return time.clock_gettime(time.CLOCK_MONOTONIC)
+
+    def claim(self, server: int, subjects: Sequence[str]) -> list[Lease]:
+        """The leases of those subjects that are free, taken in one transaction."""
+        with self._engine.begin() as db:
+            now = self.now(db)
+            return [
+                lease for subject in subjects if (lease := self._take(db, server, subject, now))
+            ]
+
+    def _take(self, db: sa.Connection, server: int, subject: str, now: float) -> Lease | None:
+        table = lease_table
+        here = sa.and_(table.c.server == server, table.c.subject == subject)
+        row = db.execute(
+            sa.select(table).where(here).with_for_update(skip_locked=True)
+        ).one_or_none()
+        if row is None:
+            values = {"server": server, "subject": subject, "owner": self.owner, "fence": 1,
+                      "until": now + LEASE}  # fmt: skip
+            taken = db.execute(insert_for(db)(table).values(values).on_conflict_do_nothing())
+            return Lease(server, subject, 1) if taken.rowcount == 1 else None
+        if row.owner not in ("", self.owner) and row.until > now and not is_gone(row.owner):
+            return None
+        fence = int(row.fence) + 1
+        taken = db.execute(
+            table.update()
+            .where(here, table.c.fence == row.fence)
+            .values(owner=self.owner, fence=fence, until=now + LEASE)
+        )
+        return Lease(server, subject, fence) if taken.rowcount == 1 else None
+
+    def holds(self, db: sa.Connection, leases: Sequence[Lease]) -> None:
+        """Raises LeaseLostError if one of these is not ours any more; renews them all."""
+        table = lease_table
+        until = self.now(db) + LEASE
+        for lease in leases:
+            renewed = db.execute(
+                table.update()
+                .where(
+                    table.c.server == lease.server,
+                    table.c.subject == lease.subject,
+                    table.c.owner == self.owner,
+                    table.c.fence == lease.fence,
+                )
+                .values(until=until)
+            )
+            if renewed.rowcount != 1:
+                raise LeaseLostError(
+                    "another process has taken over what this one was working on",
+                    hint="nothing is lost: what this one sent is looked at by the other",
+                )
+
+    def release(self, leases: Sequence[Lease]) -> None:
+        """Give leases back."""
+        table = lease_table
+        with self._engine.begin() as db:
+            for lease in leases:
+                db.execute(
+                    table.update()
+                    .where(
+                        table.c.server == lease.server,
+                        table.c.subject == lease.subject,
+                        table.c.owner == self.owner,
+                        table.c.fence == lease.fence,
+                    )
+                    .values(owner="", until=0.0)
+                )
+
+    def holders(self, server: int) -> list[str]:
+        """The other owners that hold a lease now."""
+        with self._engine.connect() as db:
+            now = self.now(db)
+            rows = db.execute(sa.select(lease_table).where(lease_table.c.server == server)).all()
+        return sorted(
+            {
+                row.owner
+                for row in rows
+                if row.owner not in ("", self.owner) and row.until > now and not is_gone(row.owner)
+            }
+        )
+
+
+def insert_for(db: sa.Connection) -> Callable[..., sa.dialects.postgresql.Insert]:
+    """The insert of this database that knows ``ON CONFLICT``."""
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    return postgresql.insert if db.dialect.name == "postgresql" else sqlite.insert  # type: ignore[return-value]

@@ -1,0 +1,78 @@
+"""What a server taught us: how it takes writes, how much at once, and the ids it gave.
+
+What it says about itself comes first (``fhir/capability.py``), what it does counts more; both are
+kept in the outbox, so that the next run begins where this one ended.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from adapter.fhir.bundles import MAX_BYTES, MAX_ENTRIES, Limits
+
+if TYPE_CHECKING:
+    from adapter.fhir.capability import Capability
+    from adapter.fhir.transport import Refusal
+    from adapter.outbox.store import Change, Outbox
+
+# a server that takes no Bundle at all says one of these
+NO_BUNDLES = (403, 404, 405, 415, 501)
+
+
+class Lessons:
+    """What is known of one server; each lesson is written down when it is learnt."""
+
+    def __init__(self, outbox: Outbox, row: int):
+        self._outbox, self._row = outbox, row
+        known = outbox.learnt(row)
+        self.kind = known.get("write", "transaction")
+        self.reads_batches = known.get("read") != "single"
+        self.limits = Limits(
+            int(known.get("max-entries", MAX_ENTRIES)), int(known.get("max-bytes", MAX_BYTES))
+        )
+        self.conditional = {n.partition(":")[2] for n in known if n.startswith("conditional:")}
+        self.places = outbox.places(row)
+        self.capability: Capability | None = None
+
+    def consider(self, capability: Capability) -> None:
+        """Begin with what the server says about itself."""
+        self.capability = capability
+        if capability.bundles and "transaction" not in capability.bundles:
+            self.kind = "batch"
+        for name, one in capability.types.items():
+            if one.update_create is False:
+                self.conditional.add(name)
+
+    def too_much(self, entries: int, refusal: Refusal) -> None:
+        """A bundle was refused, and both its halves were not: it was too large."""
+        half = max(1, entries // 2)
+        if half < self.limits.entries:
+            self.limits = Limits(half, self.limits.size)
+            self._learn("max-entries", str(half))
+        del refusal
+
+    def no_batches(self) -> None:
+        """The server does not answer a batch of reads: they go one by one."""
+        self.reads_batches = False
+        self._learn("read", "single")
+
+    def try_single(self, group: list[Change], refusal: Refusal) -> bool:
+        """Whether a refused group should be tried without a Bundle: no Bundle was taken yet."""
+        if refusal.status not in NO_BUNDLES or "bundle" in self._outbox.learnt(self._row):
+            return False
+        del group
+        self.kind = "single"
+        self._learn("write", "single")
+        return True
+
+    def creates_conditionally(self, resource_type: str) -> bool:
+        """Whether the server gives ids of its own to resources of a type."""
+        return resource_type in self.conditional
+
+    def creates_only_conditionally(self, resource_type: str) -> None:
+        """The server refused an id of ours: it gives its own."""
+        self.conditional.add(resource_type)
+        self._learn(f"conditional:{resource_type}", "yes")
+
+    def _learn(self, name: str, value: str) -> None:
+        self._outbox.learn(self._row, name, value)

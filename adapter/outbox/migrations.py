@@ -1,0 +1,75 @@
+"""From an older version of the outbox to this one, in one transaction, with a backup beside it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from adapter.errors import OutboxError, Where
+from adapter.fhir.json import loads
+from adapter.fhir.order import is_last
+from adapter.outbox.tables import SCHEMA_VERSION, change_table, meta_table
+
+
+def migrate(engine: sa.Engine, path: Path | None) -> None:
+    """Bring an older outbox to this version; a new one and one of this version stay as they are.
+
+    A file is copied first, to ``<name>.v<version>``. Raises OutboxError for a newer version.
+    """
+    version = _version(engine)
+    if version is None or version == SCHEMA_VERSION:
+        return
+    where = Where(file=str(path)) if path else None
+    if not version.isdigit() or int(version) > int(SCHEMA_VERSION):
+        raise OutboxError(
+            f"the outbox was written by a newer version of this program (schema {version})",
+            where=where,
+            hint="update study-fhir-adapter; this version leaves the outbox as it is",
+        )
+    if path is not None:
+        _back_up(path, path.with_name(f"{path.name}.v{version}"))
+    with engine.begin() as db:
+        for step in range(int(version), int(SCHEMA_VERSION)):
+            STEPS[step](db)
+        db.execute(
+            meta_table.update().where(meta_table.c.name == "schema").values(value=SCHEMA_VERSION)
+        )
+
+
+def _version(engine: sa.Engine) -> str | None:
+    if not sa.inspect(engine).has_table("meta"):
+        return None
+    query = sa.select(meta_table.c.value).where(meta_table.c.name == "schema")
+    with engine.connect() as db:
+        return db.execute(query).scalar()
+
+
+def _back_up(path: Path, copy: Path) -> None:
+    os.close(os.open(copy, os.O_WRONLY | os.O_CREAT, 0o600))
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+
+
+def _leases_and_deletions(db: sa.Connection) -> None:
+    for column in (
+        "stage INTEGER NOT NULL DEFAULT 1",
+        "action TEXT NOT NULL DEFAULT 'put'",
+        "place TEXT",
+    ):
+        db.exec_driver_sql(f"ALTER TABLE change ADD COLUMN {column}")
+    table = change_table
+    of_study = db.execute(
+        sa.select(table.c.server, table.c.reference, table.c.content).where(table.c.subject == "")
+    ).all()
+    for row in of_study:
+        here = sa.and_(table.c.server == row.server, table.c.reference == row.reference)
+        stage = 2 if is_last(loads(row.content)) else 0
+        db.execute(table.update().where(here).values(stage=stage))
+
+
+STEPS: dict[int, Callable[[sa.Connection], None]] = {1: _leases_and_deletions}

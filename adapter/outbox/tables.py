@@ -1,0 +1,118 @@
+"""The tables of the outbox, for SQLite and PostgreSQL.
+
+A row of ``change`` is a resource on a server: what is wanted there, and what the server
+acknowledged. Its state is one that a person can look at:
+
+    new        wanted, not sent yet
+    sent       on its way: whatever happens next, we look before we send again
+    unknown    the answer proved nothing: look first
+    done       acknowledged; the server holds this content
+    dead       refused; ``reason`` says why
+    parked     its type is closed to us on this server; ``reason`` says why
+    withdrawn  taken back: only the hash is left
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+SCHEMA_VERSION = "2"
+PENDING = ("new", "sent", "unknown")
+metadata = sa.MetaData()
+
+meta_table = sa.Table(
+    "meta",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+server_table = sa.Table(
+    "server",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False, unique=True),
+    sa.Column("uuid", sa.Text, nullable=False),
+    sa.Column("url", sa.Text, nullable=False),
+)
+change_table = sa.Table(
+    "change",
+    metadata,
+    sa.Column("server", sa.Integer, sa.ForeignKey("server.id"), primary_key=True),
+    sa.Column("reference", sa.Text, primary_key=True),
+    sa.Column("subject", sa.Text, nullable=False),  # "" for what belongs to the study as a whole
+    sa.Column("stage", sa.Integer, nullable=False, server_default="1"),  # see order.stage
+    sa.Column("action", sa.Text, nullable=False, server_default="put"),  # put or delete
+    sa.Column("content", sa.LargeBinary, nullable=False),
+    sa.Column("hash", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("acked_hash", sa.Text),
+    sa.Column("version", sa.Text),
+    sa.Column("reason", sa.Text),
+    sa.Column("place", sa.Text),  # Type/id on a server that gives ids of its own
+    sa.Index("change_state", "server", "state"),
+)
+# Who works on which subject. A fence grows with each owner: an owner of the past writes nothing.
+lease_table = sa.Table(
+    "lease",
+    metadata,
+    sa.Column("server", sa.Integer, sa.ForeignKey("server.id"), primary_key=True),
+    sa.Column("subject", sa.Text, primary_key=True),
+    sa.Column("owner", sa.Text, nullable=False),  # "" when nobody holds it
+    sa.Column("fence", sa.Integer, nullable=False),
+    sa.Column("until", sa.Float, nullable=False),  # seconds of the clock that all owners share
+)
+run_table = sa.Table(
+    "run",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("server", sa.Integer, sa.ForeignKey("server.id"), nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("started", sa.Text, nullable=False),
+    sa.Column("ended", sa.Text),
+    sa.Column("outcome", sa.Text),
+    sa.Column("counts", sa.Text),
+)
+attempt_table = sa.Table(
+    "attempt",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("server", sa.Integer, sa.ForeignKey("server.id"), nullable=False),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("entries", sa.Integer, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),  # done, unknown, refused, conflict
+    sa.Column("proven", sa.Integer, nullable=False),
+    sa.Column("status", sa.Integer),  # HTTP
+)
+# What a server taught us: bundle limits, types that are closed, ids that it will not take.
+learnt_table = sa.Table(
+    "learnt",
+    metadata,
+    sa.Column("server", sa.Integer, sa.ForeignKey("server.id"), primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+cursor_table = sa.Table(
+    "cursor",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+# A withdrawn subject: nothing of it is sent again. Only the pseudonymous id is kept.
+tombstone_table = sa.Table(
+    "tombstone",
+    metadata,
+    sa.Column("server", sa.Integer, sa.ForeignKey("server.id"), primary_key=True),
+    sa.Column("subject", sa.Text, primary_key=True),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("proven", sa.Boolean, nullable=False),
+    sa.Column("remains", sa.Text, nullable=False),  # JSON: what the server keeps, by reference
+)
+# One line a thing done, each with the hash of the one before it: see adapter/audit.
+ledger_table = sa.Table(
+    "ledger",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("line", sa.Text, nullable=False),
+    sa.Column("hash", sa.Text, nullable=False),
+)
