@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Protocol
 
 from adapter.fhir.json import content_hash
 from adapter.outbox.store import Outbox, Server
 
-ACTIONS = ("create", "update", "unchanged", "vanished", "held")
+ACTIONS = ("create", "update", "unchanged", "vanished", "held", "retract")
+PAGE = 1_000
 
 
 class Wanted(Protocol):
@@ -43,17 +47,19 @@ class Item:
         return found
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Plan:
-    """What a push would do to a server."""
+    """What a push would do to a server; ``items`` leave out what is unchanged."""
 
     server: str
     items: list[Item] = field(default_factory=list)
+    unchanged: int = 0
 
     @property
     def counts(self) -> dict[str, int]:
-        """Items by action."""
+        """Resources by action."""
         counts = Counter(item.action for item in self.items)
+        counts["unchanged"] = self.unchanged
         return {action: counts[action] for action in ACTIONS}
 
     @property
@@ -64,12 +70,11 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """The plan as one object; what is unchanged is only counted."""
-        items = [item.to_json() for item in self.items if item.action != "unchanged"]
         return {
             "server": self.server,
             "digest": self.digest,
             "counts": self.counts,
-            "items": items,
+            "items": [item.to_json() for item in self.items],
         }
 
 
@@ -81,30 +86,59 @@ def plan(
     held: Collection[str] = (),
     with_values: bool = False,
 ) -> Plan:
-    """Compare by content hash; fields that differ are named by path. Sends nothing."""
-    known = outbox.known(outbox.server_id(server))
-    acknowledged = {ref: c for ref, c in known.items() if c.acked_hash}
-    wanted = {f"{w.resource['resourceType']}/{w.resource['id']}": w.resource for w in resources}
-    hashes = {reference: content_hash(resource) for reference, resource in wanted.items()}
-    changed = {
-        reference
-        for reference, wanted_hash in hashes.items()
-        if reference in acknowledged and acknowledged[reference].acked_hash != wanted_hash
-    }
-    before = outbox.contents(outbox.server_id(server), changed)
+    """Compare by content hash; fields that differ are named by path. Sends nothing.
+
+    ``held`` are references whose rows are rejected now: what was acknowledged stays. Memory does
+    not grow with what is unchanged, but for eight bytes a resource.
+    """
+    row = outbox.server_id(server)
     found = Plan(server.name)
-    for reference, resource in wanted.items():
-        if reference not in acknowledged:
-            found.items.append(Item("create", reference, hashes[reference]))
-        elif reference in changed:
-            old = before.get(reference)
-            paths = tuple(differences(old, resource, with_values)) if old else ()
-            found.items.append(Item("update", reference, hashes[reference], paths))
-        else:
-            found.items.append(Item("unchanged", reference, hashes[reference]))
-    for reference in acknowledged.keys() - wanted.keys():
-        found.items.append(Item("held" if reference in held else "vanished", reference))
+    seen = array("Q")
+    withdrawn = outbox.withdrawn(row)
+    for page in _pages(resources):
+        wanted = {
+            f"{w.resource['resourceType']}/{w.resource['id']}": w.resource
+            for w in page
+            if w.subject not in withdrawn
+        }
+        hashes = {reference: content_hash(resource) for reference, resource in wanted.items()}
+        known = outbox.hashes(row, wanted.keys())
+        seen.extend(map(_mark, wanted))
+        changed = {name for name in wanted if known.get(name) not in (None, hashes[name])}
+        found.unchanged += sum(known.get(name) == digest for name, digest in hashes.items())
+        before = outbox.contents(row, changed) if changed else {}
+        for reference, resource in wanted.items():
+            if known.get(reference) is None:
+                found.items.append(Item("create", reference, hashes[reference]))
+            elif reference in changed:
+                old = before.get(reference)
+                paths = tuple(differences(old, resource, with_values)) if old else ()
+                found.items.append(Item("update", reference, hashes[reference], paths))
+    found.items += _others(outbox.acknowledged(row), sorted(seen), held)
     return found
+
+
+def _others(
+    acknowledged: Iterable[tuple[str, str, str]], seen: Sequence[int], held: Collection[str]
+) -> Iterator[Item]:
+    """What the server holds and nobody wants any more: vanished, held back, or to be retracted."""
+    for reference, _, action in acknowledged:
+        mark = _mark(reference)
+        place = bisect_left(seen, mark)
+        if place == len(seen) or seen[place] != mark:
+            absent = "held" if reference in held else "vanished"
+            yield Item("retract" if action == "delete" else absent, reference)
+
+
+def _mark(reference: str) -> int:
+    """Eight bytes that stand for a reference."""
+    return int.from_bytes(hashlib.blake2b(reference.encode(), digest_size=8).digest())
+
+
+def _pages(resources: Iterable[Wanted]) -> Iterator[list[Wanted]]:
+    every = iter(resources)
+    while page := list(islice(every, PAGE)):
+        yield page
 
 
 def differences(old: Any, new: Any, with_values: bool, path: str = "") -> Iterator[dict[str, Any]]:

@@ -118,6 +118,8 @@ def enqueue(outbox: Outbox, row: int, resources: Iterable[Wanted]) -> int:
         if before and before.state == "done" and before.acked_hash == digest:
             unchanged += 1
             continue
+        if before and before.state == "dropped" and before.hash == digest:
+            continue  # given up until its content changes
         change = Change(reference, each.subject, dumps(each.resource), digest)
         change.stage = stage_of(each.resource, each.subject)
         if before:

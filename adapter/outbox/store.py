@@ -219,17 +219,29 @@ class Outbox:
                     found[row.reference] = Change(content=b"", **row._mapping)
         return found
 
-    def acknowledged(self, server: int) -> Iterator[tuple[str, str]]:
-        """(reference, hash) of all that the server has acknowledged, in the order of references."""
+    def hashes(self, server: int, references: Collection[str]) -> dict[str, str]:
+        """The acknowledged hash of these resources, where there is one."""
         table = change_table
-        query = (
-            sa.select(table.c.reference, table.c.acked_hash)
-            .where(table.c.server == server, table.c.acked_hash.is_not(None))
-            .order_by(table.c.reference)
+        query = sa.select(table.c.reference, table.c.acked_hash).where(
+            table.c.server == server, table.c.acked_hash.is_not(None)
+        )
+        found: dict[str, str] = {}
+        with self._reading() as db:
+            for part in _parts(references):
+                if part:
+                    rows = db.execute(query.where(table.c.reference.in_(part)))
+                    found.update((row.reference, row.acked_hash) for row in rows)
+        return found
+
+    def acknowledged(self, server: int) -> Iterator[tuple[str, str, str]]:
+        """(reference, hash, action) of all that the server has acknowledged, page by page."""
+        table = change_table
+        query = sa.select(table.c.reference, table.c.acked_hash, table.c.action).where(
+            table.c.server == server, table.c.acked_hash.is_not(None)
         )
         with self._engine.connect().execution_options(reading=True, yield_per=10_000) as db:
             for row in db.execute(query):
-                yield row.reference, row.acked_hash
+                yield row.reference, row.acked_hash, row.action
 
     def places(self, server: int) -> dict[str, str]:
         """``Type/id`` on the server of what it gave an id of its own, by our reference."""
@@ -446,17 +458,12 @@ class Outbox:
         with self._reading() as db:
             return [Change(**row._mapping) for row in db.execute(query)]
 
-    def drop(self, server: int, reference: str) -> None:
-        """Forget a dead letter: what the server acknowledged before stays known."""
+    def drop(self, server: int, reference: str, reason: str) -> None:
+        """Forget that a resource is wanted; what the server acknowledged before stays known."""
         table = change_table
         here = sa.and_(table.c.server == server, table.c.reference == reference)
         with self._engine.begin() as db:
-            db.execute(table.delete().where(here, table.c.acked_hash.is_(None)))
-            db.execute(
-                table.update()
-                .where(here)
-                .values(state="done", hash=table.c.acked_hash, reason="dropped")
-            )
+            db.execute(table.update().where(here).values(state="dropped", reason=reason))
 
     def status(self) -> dict[str, Any]:
         """Counts by server, type and state, and the last ten runs."""

@@ -9,6 +9,7 @@ acknowledged. Its state is one that a person can look at:
     done       acknowledged; the server holds this content
     dead       refused; ``reason`` says why
     parked     its type is closed to us on this server; ``reason`` says why
+    dropped    given up by a person; ``reason`` says why
     withdrawn  taken back: only the hash is left
 """
 

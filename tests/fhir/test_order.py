@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.errors import ProtocolError
-from adapter.fhir.bundles import MAX_ENTRIES, entries_read, judged, packed
-from adapter.fhir.order import groups, is_literal
+from adapter.fhir.bundles import MAX_ENTRIES, Limits, entries_read, packed
+from adapter.fhir.order import groups, is_last, is_literal
 
 
 @dataclass
@@ -53,14 +53,16 @@ def test_a_cycle_is_one_group() -> None:
 
 @given(st.lists(st.integers(1, 90), min_size=1, max_size=12), st.randoms())
 def test_a_subject_that_fits_is_never_split(sizes: list[int], rng: random.Random) -> None:
-    things = [
-        Thing(f"Observation/{s}-{n}", subject=f"s{s}") for s, size in enumerate(sizes)
-        for n in range(size)
-    ]  # fmt: skip
-    rng.shuffle(things)
+    subjects = [
+        [Thing(f"Observation/{s}-{n}", subject=f"s{s}") for n in range(size)]
+        for s, size in enumerate(sizes)
+    ]
+    for each in subjects:
+        rng.shuffle(each)
+    things = [thing for each in subjects for thing in each]
     homes: dict[str, set[int]] = {}
     seen = []
-    for number, bundle in enumerate(packed(things)):
+    for number, bundle in enumerate(packed(subjects, Limits())):
         members = [thing for group in bundle for thing in group]
         assert len(members) <= MAX_ENTRIES
         seen += members
@@ -74,48 +76,15 @@ def test_a_subject_too_large_for_one_bundle_is_split_in_order() -> None:
     things = [Thing("Patient/1", "s")] + [
         Thing(f"Observation/{n}", "s", ("Patient/1",)) for n in range(450)
     ]
-    bundles = list(packed(things))
+    bundles = list(packed([things], Limits()))
     assert [sum(map(len, bundle)) for bundle in bundles] == [200, 200, 51]
     assert bundles[0][0][0].reference == "Patient/1"
 
 
 def test_member_groups_go_last_and_definitions_do_not() -> None:
-    cohort = Thing("Group/c", resource={"resourceType": "Group", "member": []})
-    criteria = Thing("Group/e", resource={"resourceType": "Group"})
-    patient = Thing("Patient/1", "s")
-    order = [t.reference for b in packed([cohort, patient, criteria]) for g in b for t in g]
-    assert order == ["Group/e", "Patient/1", "Group/c"]
-
-
-def response(*entries: tuple[str, str]) -> dict[str, Any]:
-    return {
-        "type": "transaction-response",
-        "entry": [{"response": {"status": s, "location": where}} for s, where in entries],
-    }
-
-
-def test_an_answer_is_matched_by_location_not_by_place() -> None:
-    things = [Thing("Patient/a"), Thing("Patient/b")]
-    proven = judged(
-        things,
-        response(
-            ("201 Created", "http://x/fhir/Patient/b/_history/1"), ("200", "Patient/a/_history/7")
-        ),
-    )
-    assert {name: written.version for name, written in proven.items()} == {
-        "Patient/a": "7", "Patient/b": "1",
-    }  # fmt: skip
-
-
-def test_an_entry_that_failed_or_is_missing_proves_nothing() -> None:
-    things = [Thing("Patient/a"), Thing("Patient/b")]
-    assert list(judged(things, response(("429", "Patient/a/_history/1")))) == []
-
-
-@pytest.mark.parametrize("body", [{}, {"type": "batch-response"}, None, [], "<html>"])
-def test_what_is_no_transaction_response_is_refused(body: Any) -> None:
-    with pytest.raises(ProtocolError):
-        judged([Thing("Patient/a")], body)
+    assert is_last({"resourceType": "Group", "member": []})
+    assert is_last({"resourceType": "List"})
+    assert not is_last({"resourceType": "Group"})
 
 
 def test_reads_must_all_be_accounted_for() -> None:

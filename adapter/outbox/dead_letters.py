@@ -1,0 +1,75 @@
+"""What a server refused: looked at, tried again, or given up with a reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from adapter.errors import UsageError
+from adapter.fhir.json import loads
+from adapter.outbox.store import Change, Outbox, Server
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A resource that a server refused; ``content`` are mapped values under a pseudonym."""
+
+    reference: str
+    subject: str
+    state: str
+    reason: str
+    content: dict[str, Any]
+
+    def to_json(self, with_values: bool = False) -> dict[str, Any]:
+        """The letter as one object, its content only with values."""
+        said = {"reference": self.reference, "state": self.state, "reason": self.reason}
+        return {**said, "resource": self.content} if with_values else said
+
+
+def dead_letters(outbox: Outbox, server: Server) -> list[DeadLetter]:
+    """Everything that this server refused, or whose type it closes to us."""
+    return [_letter(change) for change in outbox.dead(outbox.server_id(server))]
+
+
+def dead_letter(outbox: Outbox, server: Server, reference: str) -> DeadLetter:
+    """One of them. Raises UsageError when there is none of that name."""
+    return _letter(_one(outbox, server, reference))
+
+
+def retry(outbox: Outbox, server: Server, references: tuple[str, ...]) -> int:
+    """Want these again, or all without a name; the next push sends them. Returns how many.
+
+    Raises UsageError for a name that no dead letter has.
+    """
+    row = outbox.server_id(server)
+    chosen = [_one(outbox, server, name) for name in references] or outbox.dead(row)
+    for change in chosen:
+        change.state, change.reason = "new", None
+    outbox.mark(row, chosen)
+    return len(chosen)
+
+
+def drop(outbox: Outbox, server: Server, reference: str, reason: str) -> None:
+    """Give one up, with a reason that stays on record; what the server holds stays there.
+
+    Raises UsageError for a name that no dead letter has, and without a reason.
+    """
+    if not reason.strip():
+        raise UsageError("a dead letter is dropped with a reason", hint='--reason "why"')
+    _one(outbox, server, reference)
+    outbox.drop(outbox.server_id(server), reference, reason.strip())
+
+
+def _one(outbox: Outbox, server: Server, reference: str) -> Change:
+    for change in outbox.dead(outbox.server_id(server)):
+        if change.reference == reference:
+            return change
+    raise UsageError(
+        f"there is no dead letter {reference!r}",
+        hint="`dead-letters list` shows them as Type/id",
+    )
+
+
+def _letter(change: Change) -> DeadLetter:
+    content = loads(change.content) if change.content else {}
+    return DeadLetter(change.reference, change.subject, change.state, change.reason or "", content)

@@ -1,0 +1,105 @@
+"""Withdrawal: a subject's resources taken back from a server, with proof of what is left.
+
+The subject is blocked and its deletions are wanted in one transaction, so that no push can send
+anything of it in between. What refers to others goes first. Afterwards every resource is read
+again: the proof is the server's 404 or 410, and what it keeps is said.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from adapter.errors import UsageError
+from adapter.fhir.transport import Refusal, Transport
+from adapter.fhir.writing import GONE
+from adapter.outbox.relay import Connect, PushResult, Relay, connect
+from adapter.outbox.store import Change, Outbox, Server
+
+PATIENT = "Patient"
+
+
+@dataclass(slots=True)
+class Retraction:
+    """What a withdrawal did: deletions, and what the server keeps, with the reason."""
+
+    subject: str
+    deleted: int = 0
+    already_gone: int = 0
+    remains: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether the server answers 404 or 410 for every resource of the subject."""
+        return not self.remains
+
+    def to_json(self) -> dict[str, object]:
+        """Counts, and the references that remain with the reason."""
+        return {"subject": self.subject, "deleted": self.deleted, "proven": self.is_proven,
+                "alreadyGone": self.already_gone, "remains": self.remains}  # fmt: skip
+
+
+def retract(
+    outbox: Outbox,
+    server: Server,
+    subject: str,
+    *,
+    release: str = "R4",
+    wait: float = 60,
+    transport_factory: Connect = connect,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Retraction:
+    """Withdraw one subject, by the pseudonymous id of its Patient, from a server.
+
+    Nothing of the subject is sent there again. Raises UsageError for a subject that was never sent,
+    UnavailableError when the server is away for longer than ``wait`` seconds: the subject stays
+    blocked, and the same call goes on.
+    """
+    row = outbox.server_id(server)
+    every = outbox.of_subject(row, subject)
+    if not every:
+        raise UsageError(
+            "nothing of this subject was ever sent to the server",
+            hint=f"give the id of its {PATIENT}, as `plan --out` and the mapped files show it",
+        )
+    result = Retraction(subject)
+    sent = [change for change in every if change.state != "withdrawn"]
+    with outbox.run(row, "retract") as counts:
+        outbox.withdraw(row, subject, [_deletion(change) for change in sent])
+        transport = transport_factory(server)
+        try:
+            pushed = PushResult()
+            Relay(outbox, row, transport, pushed, release, wait, clock, sleep).send(lambda *_: None)
+            _prove(outbox, row, transport, every, result)
+        finally:
+            transport.close()
+        result.deleted = pushed.deleted
+        result.already_gone = len(sent) - pushed.deleted - len(result.remains)
+        counts.update(deleted=result.deleted, remains=len(result.remains))
+    return result
+
+
+def _deletion(change: Change) -> Change:
+    """What was on its way may have arrived: it is looked for before it is deleted."""
+    change.action = "delete"
+    change.state = "unknown" if change.state in ("sent", "unknown") else "new"
+    return change
+
+
+def _prove(
+    outbox: Outbox, row: int, transport: Transport, every: list[Change], result: Retraction
+) -> None:
+    refused = {change.reference: change.reason or "refused" for change in outbox.dead(row)}
+    for change in every:
+        place = change.place or change.reference
+        try:
+            transport.get(place)
+        except Refusal as refusal:
+            if refusal.status in GONE:
+                continue
+            result.remains[change.reference] = f"cannot be read: HTTP {refusal.status}"
+            continue
+        result.remains[change.reference] = refused.get(change.reference, "the server still has it")
+    outbox.entomb(row, result.subject, result.is_proven, result.remains)
