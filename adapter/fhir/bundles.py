@@ -11,6 +11,8 @@ from typing import Any
 
 from adapter.errors import ProtocolError
 from adapter.fhir.order import grouped
+from adapter.fhir.transport import Refusal, Transport
+from adapter.fhir.writing import GONE
 
 MAX_ENTRIES = 200
 MAX_BYTES = 900_000  # a common proxy limit is 1 MB
@@ -75,6 +77,37 @@ def reading(references: Sequence[str]) -> dict[str, Any]:
     """A batch that reads these resources."""
     entries = [{"request": {"method": "GET", "url": reference}} for reference in references]
     return {"resourceType": "Bundle", "type": "batch", "entry": entries}
+
+
+def read_all(transport: Transport, references: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What a server holds of these, by reference: in batches, or one by one where it takes none.
+
+    Raises what the transport raises, but for what is not there.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for start in range(0, len(references), MAX_ENTRIES):
+        page = references[start : start + MAX_ENTRIES]
+        try:
+            found |= entries_read(page, transport.post(reading(page)).body)
+        except (Refusal, ProtocolError):
+            found |= read_singly(transport, page)
+    return found
+
+
+def read_singly(transport: Transport, references: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What a server holds of these, one request each."""
+    found = {}
+    for reference in references:
+        try:
+            body = transport.get(reference).body
+        except Refusal as refusal:
+            if refusal.status in GONE:
+                continue
+            raise
+        if f"{body.get('resourceType')}/{body.get('id')}" != reference:
+            raise ProtocolError("the answer to a read is another resource")
+        found[reference] = body
+    return found
 
 
 def entries_read(references: Sequence[str], body: Any) -> dict[str, dict[str, Any]]:

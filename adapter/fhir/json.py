@@ -61,10 +61,11 @@ def canonical(value: Any) -> bytes:
 
 def content_hash(resource: dict[str, Any]) -> str:
     """sha256 of the content that we decide on: without what a server writes into ``meta``."""
-    return hashlib.sha256(canonical(_without_server_meta(resource))).hexdigest()
+    return hashlib.sha256(canonical(without_server_meta(resource))).hexdigest()
 
 
-def _without_server_meta(resource: dict[str, Any]) -> dict[str, Any]:
+def without_server_meta(resource: dict[str, Any]) -> dict[str, Any]:
+    """The resource without what a server writes into ``meta``."""
     meta = resource.get("meta")
     if not isinstance(meta, dict) or not any(name in meta for name in SERVER_META):
         return resource
@@ -78,7 +79,7 @@ def normalised(resource: dict[str, Any]) -> Any:
     Decimals by value, instants by moment, tags and security labels in any order; server-set meta
     and generated narrative left out.
     """
-    bare = _without_server_meta(resource)
+    bare = without_server_meta(resource)
     text = bare.get("text")
     if isinstance(text, dict) and text.get("status") == "generated":
         bare = {name: value for name, value in bare.items() if name != "text"}
@@ -107,6 +108,6 @@ def _normal(value: Any) -> Any:
 
 def equal(one: dict[str, Any], other: dict[str, Any]) -> bool:
     """FHIR equality of two resources."""
-    if _without_server_meta(one) == _without_server_meta(other):
+    if without_server_meta(one) == without_server_meta(other):
         return True
     return bool(normalised(one) == normalised(other))

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Protocol
 
-from adapter.fhir.json import content_hash
+from adapter.fhir.bundles import read_all
+from adapter.fhir.json import content_hash, equal, without_server_meta
+from adapter.fhir.transport import Transport
 from adapter.outbox.store import Outbox, Server
 
 ACTIONS = ("create", "update", "unchanged", "vanished", "held", "retract")
@@ -115,6 +117,44 @@ def plan(
                 paths = tuple(differences(old, resource, with_values)) if old else ()
                 found.items.append(Item("update", reference, hashes[reference], paths))
     found.items += _others(outbox.acknowledged(row), sorted(seen), held)
+    return found
+
+
+def plan_live(
+    outbox: Outbox,
+    server: Server,
+    resources: Iterable[Wanted],
+    transport: Transport,
+    *,
+    with_values: bool = False,
+) -> Plan:
+    """Compare with what the server holds now, as FHIR compares; reads everything, writes nothing.
+
+    What was acknowledged and is gone is a create, what others changed is an update. Raises what
+    the transport raises.
+    """
+    row = outbox.server_id(server)
+    found = Plan(server.name)
+    places = outbox.places(row)
+    seen = array("Q")
+    for page in _pages(resources):
+        wanted = {f"{w.resource['resourceType']}/{w.resource['id']}": w.resource for w in page}
+        seen.extend(map(_mark, wanted))
+        names = {places.get(reference, reference): reference for reference in wanted}
+        there = {
+            names[place]: resource for place, resource in read_all(transport, list(names)).items()
+        }
+        for reference, resource in wanted.items():
+            digest = content_hash(resource)
+            if reference not in there:
+                found.items.append(Item("create", reference, digest))
+            elif equal(there[reference], resource):
+                found.unchanged += 1
+            else:
+                held = without_server_meta(there[reference])
+                paths = tuple(differences(held, resource, with_values))
+                found.items.append(Item("update", reference, digest, paths))
+    found.items += _others(outbox.acknowledged(row), sorted(seen), ())
     return found
 
 

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from adapter.errors import AuthenticationError, BusyError, ProtocolError, UnavailableError
-from adapter.fhir.bundles import entries_read, packed, reading, writing
+from adapter.fhir.bundles import entries_read, packed, read_singly, reading, writing
 from adapter.fhir.capability import Capability, read_capability
 from adapter.fhir.json import content_hash, dumps, equal, loads
 from adapter.fhir.order import is_literal, references
 from adapter.fhir.transport import Refusal, Transport, Unknown
-from adapter.fhir.writing import CONFLICT, GONE, Verdict, bundle_verdicts, version_of
+from adapter.fhir.writing import CONFLICT, Verdict, bundle_verdicts, version_of
 from adapter.outbox.leases import Lease, LeaseLostError
 from adapter.outbox.lessons import Lessons
 from adapter.outbox.planner import Wanted
@@ -306,17 +306,8 @@ class Relay:
                 return
             except (Refusal, ProtocolError):
                 self.lessons.no_batches()
-        for place, reference in names.items():
-            try:
-                body = self.transport.get(place).body
-            except Refusal as refusal:
-                if refusal.status in GONE:
-                    continue
-                raise
-            if isinstance(body, dict) and f"{body.get('resourceType')}/{body.get('id')}" == place:
-                yield reference, body
-            else:
-                raise ProtocolError("the answer to a read is another resource")
+        for place, resource in read_singly(self.transport, list(names)).items():
+            yield names[place], resource
 
     def _write(self, changes: list[Change]) -> dict[str, Verdict]:
         """Send these changes; returns the verdicts that are not ``done``."""
@@ -351,9 +342,7 @@ class Relay:
         return bundle_verdicts(changes, body)
 
     def _as_sent(self, change: Change) -> dict[str, Any]:
-        """The resource with the ids that the server gave, where it gave ids of its own."""
-        places = self.lessons.places
-        return _moved(change.resource, places, change.place) if places else change.resource
+        return as_held(change.resource, self.lessons.places, change.reference)
 
     def _settle(self, change: Change, verdict: Verdict, is_update: bool) -> None:
         if verdict.outcome != "done":
@@ -509,15 +498,23 @@ def _kept(bundle: Groups, wanted: Callable[[Change], bool]) -> Groups:
     return [group for group in groups if group]
 
 
-def _moved(value: Any, places: dict[str, str], own: str | None = None) -> Any:
-    """The JSON with each literal reference, and the resource's own id, as the server has it."""
+def as_held(resource: dict[str, Any], places: dict[str, str], reference: str) -> dict[str, Any]:
+    """The resource with the ids that a server gave, in case it gives ids of its own."""
+    if not places:
+        return resource
+    moved: dict[str, Any] = _moved(resource, places)
+    if reference in places:
+        moved["id"] = places[reference].partition("/")[2]
+    return moved
+
+
+def _moved(value: Any, places: dict[str, str]) -> Any:
+    """The JSON with each literal reference as the server has it."""
     if isinstance(value, dict):
         moved = {name: _moved(item, places) for name, item in value.items()}
         target = moved.get("reference")
         if isinstance(target, str):
             moved["reference"] = places.get(target, target)
-        if own:
-            moved["id"] = own.partition("/")[2]
         return moved
     if isinstance(value, list):
         return [_moved(item, places) for item in value]

@@ -401,6 +401,25 @@ class Outbox:
                 for row in db.execute(some):
                     yield row.reference, loads(row.content)
 
+    def count(self, server: int, state: str) -> int:
+        """How many changes are in a state."""
+        table = change_table
+        query = sa.select(sa.func.count()).where(table.c.server == server, table.c.state == state)
+        with self._reading() as db:
+            return int(db.execute(query).scalar_one())
+
+    def requeue(self, server: int, references: Collection[str], gone: Collection[str]) -> int:
+        """Want acknowledged resources again; of those that are gone nothing is acknowledged."""
+        table = change_table
+        with self._engine.begin() as db:
+            for part in _parts(references):
+                here = sa.and_(table.c.server == server, table.c.reference.in_(part or []))
+                db.execute(table.update().where(here).values(state="new"))
+            for part in _parts(gone):
+                here = sa.and_(table.c.server == server, table.c.reference.in_(part or []))
+                db.execute(table.update().where(here).values(acked_hash=None, version=None))
+        return len(references)
+
     # --- withdrawn subjects ---
 
     def withdrawn(self, server: int) -> frozenset[str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
 
-from adapter.fhir.bundles import entries_read, reading
+from adapter.fhir.bundles import read_all
 from adapter.fhir.json import equal
 from adapter.fhir.order import is_literal, references
-from adapter.outbox.relay import Connect, Progress, connect
+from adapter.outbox.relay import Connect, Progress, as_held, connect
 from adapter.outbox.store import Outbox, Server
 
 PAGE = 200
@@ -21,6 +24,7 @@ class VerifyResult:
     missing: list[str] = field(default_factory=list)
     different: list[str] = field(default_factory=list)
     dangling: list[str] = field(default_factory=list)
+    requeued: int = 0
 
 
 def verify(
@@ -30,30 +34,36 @@ def verify(
     transport_factory: Connect = connect,
     progress: Progress = lambda *_: None,
 ) -> VerifyResult:
-    """Read back everything acknowledged and compare it as FHIR does. Writes nothing."""
+    """Read back everything acknowledged and compare it as FHIR does. Writes nothing to the server.
+
+    What is gone or was changed by others is wanted again: the next push restores what is gone, and
+    reports what others changed instead of overwriting it.
+    """
     row = outbox.server_id(server)
-    wanted = outbox.contents(row)
+    places = outbox.places(row)
     result = VerifyResult()
     held: set[str] = set()
     targets: set[str] = set()
     transport = transport_factory(server)
+    total = outbox.count(row, "done")
     try:
         with outbox.run(row, "verify") as counts:
-            names = sorted(wanted)
-            for start in range(0, len(names), PAGE):
-                page = names[start : start + PAGE]
-                found = entries_read(page, transport.post(reading(page)).body)
-                for name in page:
+            for page in _pages(outbox.held(row)):
+                names = {places.get(name, name): name for name in page}
+                found = read_all(transport, list(names))
+                for place, name in names.items():
                     result.checked += 1
-                    if name not in found:
+                    if place not in found:
                         result.missing.append(name)
                         continue
-                    held.add(name)
-                    targets.update(filter(is_literal, references(found[name])))
-                    if not equal(found[name], wanted[name]):
+                    held.add(place)
+                    targets.update(filter(is_literal, references(found[place])))
+                    if not equal(found[place], as_held(page[name], places, name)):
                         result.different.append(name)
-                progress("verify", min(start + PAGE, len(names)), len(names))
+                progress("verify", result.checked, total)
             result.dangling = sorted(targets - held)
+            lost = [*result.missing, *result.different]
+            result.requeued = outbox.requeue(row, lost, gone=result.missing)
             counts.update(
                 checked=result.checked, missing=len(result.missing),
                 different=len(result.different), dangling=len(result.dangling),
@@ -61,3 +71,9 @@ def verify(
     finally:
         transport.close()
     return result
+
+
+def _pages(held: Iterable[tuple[str, dict[str, Any]]]) -> Iterator[dict[str, dict[str, Any]]]:
+    every = iter(held)
+    while page := dict(islice(every, PAGE)):
+        yield page
