@@ -7,26 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from adapter import outbox as box
 from adapter.errors import EXIT, UsageError, Where
 from adapter.explain import Explanation
 from adapter.explain import explain as explain_place
 from adapter.fhir.json import dumps, loads
 from adapter.mapping import MapResult, Progress, map_study, silent
-from adapter.outbox import (
-    Outbox,
-    Plan,
-    PushResult,
-    Server,
-    VerifyResult,
-)
-from adapter.outbox import plan as plan_changes
-from adapter.outbox import push as push_changes
-from adapter.outbox import status as outbox_status
-from adapter.outbox import verify as verify_server
+from adapter.outbox import Outbox, Plan, PushResult, Server, VerifyResult
 from adapter.privacy import id_function
 from adapter.recipes import Scope, compile_recipes
 from adapter.report import render
-from adapter.settings import ServerSettings
+from adapter.settings import ServerSettings, read_secret
 from adapter.sources import read_sources
 from adapter.sources.ctgov import read_registration
 from adapter.study import Study
@@ -45,7 +36,7 @@ class Pushed:
     @property
     def exit(self) -> int:
         """3 when resources were refused, 1 when more was rejected than accepted, else 0."""
-        return EXIT.refused if self.result.dead else exit_of(self.mapped)
+        return EXIT.refused if self.result.dead or self.result.parked else exit_of(self.mapped)
 
     def to_json(self) -> dict[str, Any]:
         """Counts only: nothing of a subject."""
@@ -131,12 +122,26 @@ def connect(server: ServerSettings) -> Server:
     return Server(server.name, server.url, token=server.token(), ca_file=server.ca_file)
 
 
-def plan(study: Study, server: str, *, with_values: bool = False) -> tuple[MapResult, Plan]:
-    """What a push would do: create, update, unchanged, vanished; nothing is sent."""
+def plan(
+    study: Study, server: str, *, live: bool = False, with_values: bool = False
+) -> tuple[MapResult, Plan]:
+    """What a push would do: create, update, unchanged, vanished; nothing is written.
+
+    ``live`` compares with what the server holds instead of what it acknowledged.
+    """
     target = connect(study.settings.server(server))
     mapped = map_study(study)
     with open_outbox(study) as outbox:
-        return mapped, plan_changes(outbox, target, mapped.resources, with_values=with_values)
+        if not live:
+            return mapped, box.plan(outbox, target, mapped.resources, with_values=with_values)
+        transport = box.connect(target)
+        try:
+            found = box.plan_live(
+                outbox, target, mapped.resources, transport, with_values=with_values
+            )
+        finally:
+            transport.close()
+        return mapped, found
 
 
 def push(
@@ -158,8 +163,15 @@ def push(
     mapped = mapped or map_study(study, progress)
     with open_outbox(study) as outbox:
         if planned:
-            _same_plan(planned, plan_changes(outbox, target, mapped.resources))
-        result = push_changes(outbox, target, mapped.resources, wait=wait, progress=progress)
+            _same_plan(planned, box.plan(outbox, target, mapped.resources))
+        result = box.push(
+            outbox,
+            target,
+            mapped.resources,
+            release=study.settings.fhir,
+            wait=wait,
+            progress=progress,
+        )
     return Pushed(mapped, result)
 
 
@@ -184,13 +196,58 @@ def verify(study: Study, server: str, *, progress: Progress = silent) -> VerifyR
     """Does the server still hold what it acknowledged, and does every reference resolve?"""
     target = connect(study.settings.server(server))
     with open_outbox(study) as outbox:
-        return verify_server(outbox, target, progress=progress)
+        return box.verify(outbox, target, progress=progress)
+
+
+def subject_of(study: Study, record_file: Path) -> str:
+    """The pseudonymous id of the subject whose key, as the sources have it, a file holds."""
+    return study.context.id("Patient", (read_secret(record_file),))
+
+
+def retract(study: Study, subject: str, server: str, *, wait: float = 60) -> box.Retraction:
+    """Withdraw one subject, by the id of its Patient, from a server, with proof."""
+    target = connect(study.settings.server(server))
+    with open_outbox(study) as outbox:
+        return box.retract(outbox, target, subject, release=study.settings.fhir, wait=wait)
+
+
+def dead_letters(study: Study, server: str) -> list[box.DeadLetter]:
+    """What a server refused, with the reasons; no values."""
+    with open_outbox(study) as outbox:
+        return box.dead_letters(outbox, connect(study.settings.server(server)))
+
+
+def dead_letter(
+    study: Study, server: str, reference: str, with_values: bool = False
+) -> dict[str, Any]:
+    """One refused resource: the reason, and the places its values came from."""
+    with open_outbox(study) as outbox:
+        letter = box.dead_letter(outbox, connect(study.settings.server(server)), reference)
+    places = [
+        {"source": origin.source, "line": origin.line, "columns": list(origin.columns)}
+        for each in map_study(study).resources
+        if each.reference == reference
+        for origin in each.origins
+    ]
+    return {**letter.to_json(with_values), "places": places}
+
+
+def retry(study: Study, server: str, references: tuple[str, ...] = ()) -> int:
+    """Want refused resources again, all without a name; returns how many."""
+    with open_outbox(study) as outbox:
+        return box.retry(outbox, connect(study.settings.server(server)), references)
+
+
+def drop(study: Study, server: str, reference: str, reason: str) -> None:
+    """Give a refused resource up, with a reason, until its content changes."""
+    with open_outbox(study) as outbox:
+        box.drop(outbox, connect(study.settings.server(server)), reference, reason)
 
 
 def status(study: Study) -> dict[str, Any]:
     """What the outbox knows: changes by server, type and state, and the last runs."""
     with open_outbox(study) as outbox:
-        return outbox_status(outbox)
+        return box.status(outbox)
 
 
 def registry(file: Path, release: str) -> tuple[dict[str, Any], list[dict[str, str]]]:

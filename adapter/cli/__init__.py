@@ -22,6 +22,8 @@ COMMANDS = {
     "plan": "what a push would create, update and leave",
     "push": "bring a FHIR server in step with the study",
     "verify": "does the server still hold what it acknowledged",
+    "retract": "withdraw one subject from a server, with proof",
+    "dead-letters": "what a server refused: list, show, retry, drop",
     "status": "what the outbox knows",
     "report": "one HTML file with everything a person wants to see",
     "registry": "a registration record as a transaction Bundle",
@@ -43,7 +45,7 @@ class _Commands(click.Group):
     ) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"adapter.cli.{cmd_name}")
+        module = importlib.import_module(f"adapter.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
 

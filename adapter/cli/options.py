@@ -23,3 +23,11 @@ FORMAT = click.option(
     default="text",
     help="For people, or one JSON object.",
 )
+WAIT = click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for a server that is away.",
+)

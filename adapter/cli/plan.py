@@ -15,11 +15,14 @@ from adapter.study import Study
 @click.command("plan")
 @STUDY
 @SERVER
+@click.option("--live", is_flag=True, help="Compare with what the server holds now.")
 @click.option("--with-values", is_flag=True, help="Show old and new values (health data).")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the plan as JSON.")
-def command(study: Path, server: str, with_values: bool, out: Path | None) -> int:
-    """Show what a push would do: create, update, unchanged, vanished. Sends nothing."""
-    mapped, found = service.plan(Study(study, announce=announce), server, with_values=with_values)
+def command(study: Path, server: str, live: bool, with_values: bool, out: Path | None) -> int:
+    """Show what a push would do: create, update, unchanged, vanished. Writes nothing."""
+    mapped, found = service.plan(
+        Study(study, announce=announce), server, live=live, with_values=with_values
+    )
     if out:
         try:
             out.write_bytes(dumps(found.to_json()))

@@ -7,7 +7,7 @@ import click
 
 from adapter import service
 from adapter.cli.console import announce, output, progress_bars
-from adapter.cli.options import FORMAT, SERVER, STUDY
+from adapter.cli.options import FORMAT, SERVER, STUDY, WAIT
 from adapter.cli.tables import rejects_table
 from adapter.study import Study
 
@@ -15,14 +15,7 @@ from adapter.study import Study
 @click.command("push")
 @STUDY
 @SERVER
-@click.option(
-    "--wait",
-    type=click.FloatRange(min=0),
-    default=60.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to wait for a server that is away.",
-)
+@WAIT
 @click.option(
     "--plan",
     "planned",

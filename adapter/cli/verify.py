@@ -29,4 +29,6 @@ def command(study: Path, server: str) -> int:
         output.print(f"{name:<10} {len(references):>8,}")
         for reference in references[:SHOWN]:
             output.print(f"  {reference}")
+    if found.requeued:
+        output.print(f"wanted again {found.requeued:,}: push restores what is gone")
     return EXIT.findings if found.missing or found.different or found.dangling else EXIT.done

@@ -64,10 +64,17 @@ def bundle_verdicts(changes: Sequence[Any], body: Any) -> dict[str, Verdict]:
     left = [change for change in changes if change.reference not in verdicts]
     if len(entries) == len(changes) and _in_order(changes, entries, verdicts):
         # every entry that names itself stands where it was asked: the others do too
-        verdicts |= dict(zip((c.reference for c in left), nameless, strict=True))
-    elif left and all(change.action == "delete" for change in left):
-        verdicts |= {c.reference: v for c, v in zip(left, nameless, strict=False)}
+        for change, verdict in zip(left, nameless, strict=True):
+            verdicts[change.reference] = (
+                _of_deletion(verdict) if change.action == "delete" else verdict
+            )
     return {c.reference: verdicts.get(c.reference, UNKNOWN) for c in changes}
+
+
+def _of_deletion(verdict: Verdict) -> Verdict:
+    """What is deleted has no place to name; what is gone already is done too."""
+    done = 200 <= verdict.status < 300 or verdict.status in GONE
+    return Verdict("done", verdict.status) if done else verdict
 
 
 def _in_order(

@@ -2,8 +2,10 @@
 
 from typing import Any
 
-from adapter.outbox.planner import Item, Plan, differences, plan
-from adapter.outbox.relay import PushResult, push
+from adapter.outbox.dead_letters import DeadLetter, dead_letter, dead_letters, drop, retry
+from adapter.outbox.planner import Item, Plan, differences, plan, plan_live
+from adapter.outbox.relay import PushResult, connect, push
+from adapter.outbox.retraction import Retraction, retract
 from adapter.outbox.store import Outbox, Server
 from adapter.outbox.verifier import VerifyResult, verify
 
@@ -14,15 +16,24 @@ def status(outbox: Outbox) -> dict[str, Any]:
 
 
 __all__ = [
+    "DeadLetter",
     "Item",
     "Outbox",
     "Plan",
     "PushResult",
+    "Retraction",
     "Server",
     "VerifyResult",
+    "connect",
+    "dead_letter",
+    "dead_letters",
     "differences",
+    "drop",
     "plan",
+    "plan_live",
     "push",
+    "retract",
+    "retry",
     "status",
     "verify",
 ]

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from adapter.fhir.bundles import read_all
 from adapter.fhir.json import content_hash, equal, without_server_meta
+from adapter.fhir.order import is_last, references
 from adapter.fhir.transport import Transport
 from adapter.outbox.store import Outbox, Server
 
@@ -30,6 +31,43 @@ class Wanted(Protocol):
     @property
     def subject(self) -> str:
         """The Patient's id, or "" for the study."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """What lists subjects, without those that were withdrawn."""
+
+    resource: dict[str, Any]
+    subject: str = ""
+
+
+def still_wanted(resources: Iterable[Wanted], withdrawn: Collection[str]) -> Iterator[Wanted]:
+    """The resources without those of withdrawn subjects, who are in no list any more either."""
+    if not withdrawn:
+        yield from resources
+        return
+    names = {f"Patient/{subject}" for subject in withdrawn}
+    for each in resources:
+        if each.subject in withdrawn:
+            continue
+        if not each.subject and is_last(each.resource):
+            yield _Listing(without_members(each.resource, names))
+        else:
+            yield each
+
+
+def without_members(resource: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """A Group or List without the members of these references."""
+    kept = {}
+    for name, held in resource.items():
+        if isinstance(held, list):
+            held = [one for one in held if not any(r in names for r in references(one))]
+            if not held:
+                continue
+        kept[name] = held
+    if "quantity" in kept and kept["resourceType"] == "Group":
+        kept["quantity"] = len(kept.get("member", ()))
+    return kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +134,8 @@ def plan(
     row = outbox.server_id(server)
     found = Plan(server.name)
     seen = array("Q")
-    withdrawn = outbox.withdrawn(row)
-    for page in _pages(resources):
-        wanted = {
-            f"{w.resource['resourceType']}/{w.resource['id']}": w.resource
-            for w in page
-            if w.subject not in withdrawn
-        }
+    for page in _pages(still_wanted(resources, outbox.withdrawn(row))):
+        wanted = {f"{w.resource['resourceType']}/{w.resource['id']}": w.resource for w in page}
         hashes = {reference: content_hash(resource) for reference, resource in wanted.items()}
         known = outbox.hashes(row, wanted.keys())
         seen.extend(map(_mark, wanted))
@@ -137,7 +170,7 @@ def plan_live(
     found = Plan(server.name)
     places = outbox.places(row)
     seen = array("Q")
-    for page in _pages(resources):
+    for page in _pages(still_wanted(resources, outbox.withdrawn(row))):
         wanted = {f"{w.resource['resourceType']}/{w.resource['id']}": w.resource for w in page}
         seen.extend(map(_mark, wanted))
         names = {places.get(reference, reference): reference for reference in wanted}

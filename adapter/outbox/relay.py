@@ -24,7 +24,7 @@ from adapter.fhir.transport import Refusal, Transport, Unknown
 from adapter.fhir.writing import CONFLICT, Verdict, bundle_verdicts, version_of
 from adapter.outbox.leases import Lease, LeaseLostError
 from adapter.outbox.lessons import Lessons
-from adapter.outbox.planner import Wanted
+from adapter.outbox.planner import Wanted, still_wanted
 from adapter.outbox.single import write_alone
 from adapter.outbox.store import Change, Outbox, Server, stage_of
 
@@ -111,7 +111,7 @@ def enqueue(outbox: Outbox, row: int, resources: Iterable[Wanted]) -> int:
     known = outbox.known(row)
     unchanged = 0
     new: list[Change] = []
-    for each in resources:
+    for each in still_wanted(resources, outbox.withdrawn(row)):
         reference = f"{each.resource['resourceType']}/{each.resource['id']}"
         digest = content_hash(each.resource)
         before = known.get(reference)
@@ -284,7 +284,7 @@ class Relay:
             if resource is None:
                 change.version = None
                 if change.action == "delete":
-                    change.state = "withdrawn"
+                    change.state, change.acked_hash = "withdrawn", None
                     settled.append(change)
                 continue
             change.version = version_of(resource)

@@ -8,16 +8,19 @@ again: the proof is the server's 404 or 410, and what it keeps is said.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from adapter.errors import UsageError
+from adapter.fhir.json import content_hash, dumps, loads
 from adapter.fhir.transport import Refusal, Transport
 from adapter.fhir.writing import GONE
+from adapter.outbox.planner import without_members
 from adapter.outbox.relay import Connect, PushResult, Relay, connect
 from adapter.outbox.store import Change, Outbox, Server
 
 PATIENT = "Patient"
+LISTS = 2  # the stage of what lists subjects
 
 
 @dataclass(slots=True)
@@ -68,6 +71,7 @@ def retract(
     sent = [change for change in every if change.state != "withdrawn"]
     with outbox.run(row, "retract") as counts:
         outbox.withdraw(row, subject, [_deletion(change) for change in sent])
+        outbox.enqueue(row, _lists_without(outbox.of_subject(row, ""), f"{PATIENT}/{subject}"))
         transport = transport_factory(server)
         try:
             pushed = PushResult()
@@ -86,6 +90,18 @@ def _deletion(change: Change) -> Change:
     change.action = "delete"
     change.state = "unknown" if change.state in ("sent", "unknown") else "new"
     return change
+
+
+def _lists_without(of_study: list[Change], patient: str) -> Iterator[Change]:
+    """What lists the subject, as it is without: written first, since servers keep what is named."""
+    for change in of_study:
+        if change.state == "done" and change.stage == LISTS:
+            resource = loads(change.content)
+            kept = without_members(resource, {patient})
+            if kept != resource:
+                change.content, change.hash = dumps(kept), content_hash(kept)
+                change.state, change.stage = "new", 0
+                yield change
 
 
 def _prove(

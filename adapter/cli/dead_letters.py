@@ -1,0 +1,68 @@
+"""``study-fhir dead-letters list|show|retry|drop STUDY --server NAME``"""
+
+import json
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from adapter import service
+from adapter.cli.console import announce, output
+from adapter.cli.options import FORMAT, SERVER, STUDY
+from adapter.errors import EXIT
+from adapter.study import Study
+
+
+@click.group("dead-letters")
+def command() -> None:
+    """What a server refused: look at it, try it again, or give it up with a reason."""
+
+
+@command.command("list")
+@STUDY
+@SERVER
+@FORMAT
+def list_(study: Path, server: str, form: str) -> int:
+    """Every refused resource with the reason; ends with 3 when there are any."""
+    letters = service.dead_letters(Study(study, announce=announce), server)
+    if form == "json":
+        for letter in letters:
+            click.echo(json.dumps(letter.to_json()))
+    else:
+        table = Table("resource", "state", "reason")
+        for letter in letters:
+            table.add_row(letter.reference, letter.state, letter.reason)
+        output.print(table if letters else "no dead letters")
+    return EXIT.refused if letters else EXIT.done
+
+
+@command.command("show")
+@STUDY
+@click.argument("reference", metavar="TYPE/ID")
+@SERVER
+@click.option("--with-values", is_flag=True, help="Show the resource itself (health data).")
+def show(study: Path, reference: str, server: str, with_values: bool) -> None:
+    """One refused resource: the reason and the places its values came from (JSON)."""
+    found = service.dead_letter(Study(study, announce=announce), server, reference, with_values)
+    click.echo(json.dumps(found, indent=2))
+
+
+@command.command("retry")
+@STUDY
+@click.argument("references", metavar="[TYPE/ID]...", nargs=-1)
+@SERVER
+def retry(study: Path, references: tuple[str, ...], server: str) -> None:
+    """Want refused resources again, all of them without a name; the next push sends them."""
+    count = service.retry(Study(study, announce=announce), server, references)
+    output.print(f"{count:,} wanted again: push")
+
+
+@command.command("drop")
+@STUDY
+@click.argument("reference", metavar="TYPE/ID")
+@SERVER
+@click.option("--reason", required=True, help="Why it is given up; stays on record.")
+def drop(study: Path, reference: str, server: str, reason: str) -> None:
+    """Give one up until its content changes; what the server holds stays there."""
+    service.drop(Study(study, announce=announce), server, reference, reason)
+    output.print("given up until its content changes")
