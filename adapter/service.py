@@ -160,8 +160,10 @@ def push(
     server is not back within ``wait`` seconds (all is kept).
     """
     target = connect(study.settings.server(server))
-    mapped = mapped or map_study(study, progress)
     with open_outbox(study) as outbox:
+        if mapped is None:
+            study.passed |= outbox.accepted(target)  # it passed the gate before it was sent
+            mapped = map_study(study, progress)
         if planned:
             _same_plan(planned, box.plan(outbox, target, mapped.resources))
         result = box.push(

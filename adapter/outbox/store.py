@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
-from adapter.errors import OutboxError, Where
+from adapter.errors import BusyError, OutboxError, Where
 from adapter.fhir.json import dumps, loads
 from adapter.fhir.order import is_last
 from adapter.outbox.leases import Lease, Leases, insert_for
@@ -38,6 +38,7 @@ from adapter.outbox.tables import (
 )
 
 CHUNK = 500
+DAMAGED = "restore it from a backup; without it, a push reads what the server holds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +233,10 @@ class Outbox:
                     rows = db.execute(query.where(table.c.reference.in_(part)))
                     found.update((row.reference, row.acked_hash) for row in rows)
         return found
+
+    def accepted(self, server: Server) -> set[str]:
+        """The hashes of all content that a server has acknowledged."""
+        return {digest for _, digest, _ in self.acknowledged(self.server_id(server))}
 
     def acknowledged(self, server: int) -> Iterator[tuple[str, str, str]]:
         """(reference, hash, action) of all that the server has acknowledged, page by page."""
@@ -539,6 +544,7 @@ def _sqlite(path: Path) -> sa.Engine:
     engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
     sa.event.listen(engine, "connect", _pragmas)
     sa.event.listen(engine, "begin", _begin)
+    sa.event.listen(engine, "handle_error", _translated)
     return engine
 
 
@@ -568,23 +574,45 @@ def _begin(db: sa.Connection) -> None:
 
 
 def _whole(engine: sa.Engine, where: str) -> None:
+    """Raises OutboxError for a file that is shorter than it says; SQLite itself finds the rest."""
     if engine.dialect.name != "sqlite":
         return
     with engine.connect().execution_options(reading=True) as db:
-        said = db.exec_driver_sql("PRAGMA quick_check(1)").scalar()
-    if said != "ok":
+        pages = db.exec_driver_sql("PRAGMA page_count").scalar_one()
+        size = db.exec_driver_sql("PRAGMA page_size").scalar_one()
+        db.exec_driver_sql("SELECT count(*) FROM sqlite_master")
+    held = Path(where).stat().st_size
+    if held and held < pages * size and not Path(f"{where}-wal").exists():
+        raise OutboxError("the outbox is damaged", where=Where(file=where), hint=DAMAGED)
+
+
+def _translated(context: sa.engine.ExceptionContext) -> None:
+    """What the database cannot do, as an error of ours: wherever it happens, it ends the run."""
+    error = context.original_exception
+    where = Where(file=context.engine.url.database if context.engine else None)
+    text = str(error).lower()
+    kind = type(error).__name__
+    if "locked" in text or "busy" in text or kind == "LockNotAvailable":
+        raise BusyError(
+            "the outbox is held by another process",
+            where=where,
+            hint="nothing is lost: wait for it to end, then do the same again",
+        ) from None
+    if "full" in text or "disk i/o" in text or "readonly" in text or "unable to open" in text:
         raise OutboxError(
-            "the outbox is damaged",
-            where=Where(file=where),
-            hint="restore it from a backup; without it, a push reads what the server holds",
-        )
+            f"the outbox cannot be written ({kind})",
+            where=where,
+            hint="is there room on the disk, and may this user write the file and its folder?",
+        ) from None
+    if kind == "DatabaseError" or "malformed" in text:
+        raise OutboxError("the outbox is damaged", where=where, hint=DAMAGED) from None
 
 
 def _unusable(error: sa.exc.DBAPIError, where: str) -> OutboxError:
     return OutboxError(
         f"the outbox cannot be used: {type(error.orig).__name__}",
         where=Where(file=where),
-        hint="restore it from a backup; without it, a push reads what the server holds",
+        hint=DAMAGED,
     )
 
 
