@@ -167,7 +167,7 @@ def _links(units: Sequence[Unit]) -> None:
 
 def _book(unit: Unit, ledger: Ledger) -> None:
     source, line = unit.row.source, unit.row.line
-    filled = {column for column in unit.claimed if unit.row.filled(column)}
+    filled = set(unit.row.held.intersection(unit.claimed))
     bad = {fault.column for fault in unit.faults}
     for fault in (each for each in unit.faults if each != unit.dead):
         alone = {fault.column} if unit.drafts else filled | {fault.column}
@@ -201,7 +201,7 @@ def _reject(unit: Unit, fault: Fault, effect: str, columns: Iterable[str], ledge
 def _unread(unit: Unit) -> set[str]:
     """Cells that a rejected row's recipe would have taken."""
     wanted = {field.column for field in unit.recipe.fields} | set(unit.recipe.more_columns)
-    return {column for column in wanted if unit.row.filled(column)}
+    return wanted & unit.row.held
 
 
 def _book_omissions(tables: Mapping[str, Table], ledger: Ledger) -> None:
@@ -209,9 +209,7 @@ def _book_omissions(tables: Mapping[str, Table], ledger: Ledger) -> None:
     for table in tables.values():
         flagged = {f.name for f in table.dictionary.values() if f.identifier}
         for row in table.rows:
-            for column in row.cells:
-                if not row.filled(column):
-                    continue
+            for column in row.held:
                 if column in table.omit:
                     ledger.omit(table.name, row.line, column, table.omit[column])
                 elif column in table.structure:

@@ -172,7 +172,7 @@ class RecipeCompiler(WideCompiler):
         if not fields:
             known = ", ".join(dict.fromkeys(f.form for f in dictionary.values()))
             raise self.error(f"the dictionary has no form {form!r}", f"it has: {known}", "form")
-        plain = [f.name for f in fields if f.type != "checkbox"]
+        plain = frozenset(f.name for f in fields if f.type != "checkbox")
         boxes = [
             f"{f.name}___{code}" for f in fields if f.type == "checkbox" for code, _ in f.choices
         ]
@@ -181,7 +181,7 @@ class RecipeCompiler(WideCompiler):
             repeats = row.cells.get("redcap_repeat_instrument", "")
             if repeats.strip():
                 return repeats == form
-            return any(map(row.filled, plain)) or any(row.cells.get(b) == "1" for b in boxes)
+            return not row.held.isdisjoint(plain) or any(row.cells.get(b) == "1" for b in boxes)
 
         return filled
 

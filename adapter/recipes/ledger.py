@@ -109,11 +109,10 @@ class Ledger:
             counts: Counter[str] = Counter(dict.fromkeys(("cells", "empty", *OUTCOMES), 0))
             for row in table.rows:
                 outcomes = self._cells.get((name, row.line), {})
-                for column in row.cells:
-                    counts["cells"] += 1
-                    if not row.filled(column):
-                        counts["empty"] += 1
-                    elif column in outcomes:
+                counts["cells"] += len(row.cells)
+                counts["empty"] += len(row.cells) - len(row.held)
+                for column in row.held:
+                    if column in outcomes:
                         counts[outcomes[column]] += 1
                     else:
                         lost[f"{table.file}:{row.line}:{column}"] += 1

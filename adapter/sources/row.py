@@ -16,10 +16,15 @@ class Row:
     line: int
     cells: Mapping[str, str]
     fault: str | None = None  # why the row itself cannot be read, e.g. too many cells
+    held: frozenset[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        held = frozenset(name for name, text in self.cells.items() if text and not text.isspace())
+        object.__setattr__(self, "held", held)
 
     def filled(self, column: str) -> bool:
         """True when the cell holds more than white space."""
-        return bool(self.cells.get(column, "").strip())
+        return column in self.held
 
 
 @dataclass(frozen=True, slots=True)
