@@ -10,8 +10,12 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+from mappings.locations import CANONICAL
+
+AFFILIATE = "snomed-affiliate"  # licence of SNOMED concepts outside the Global Patient Set
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +81,41 @@ def read_table(name: str, lines: Iterable[str]) -> CodeTable:
 def merged(base: CodeTable, more: CodeTable) -> CodeTable:
     """The base table with the terms of another one added or replaced."""
     return CodeTable(base.name, {**base.terms, **more.terms})
+
+
+def term_system(table: str) -> str:
+    """The URL of the code system that a table's own terms make up."""
+    return f"{CANONICAL}/CodeSystem/{table}"
+
+
+def freely_licensed(table: CodeTable) -> CodeTable:
+    """The table without the rows that need a SNOMED CT affiliate licence.
+
+    A term, or a unit of a term, that would be left without any code gets the term itself as code
+    of our own system, so that nothing is ever without one. https://www.snomed.org/gps
+    """
+    return CodeTable(
+        table.name, {term: _freely_licensed(table.name, rows) for term, rows in table.terms.items()}
+    )
+
+
+def _freely_licensed(table: str, rows: tuple[CodeRow, ...]) -> tuple[CodeRow, ...]:
+    free = tuple(row for row in rows if row.licence != AFFILIATE)
+    if len(free) == len(rows):
+        return rows
+    covered = {row.unit for row in free if row.code}
+    bare = {row.unit: row for row in rows if row.licence == AFFILIATE}
+    if "" in covered:
+        return free
+    return free + tuple(_own(table, row) for unit, row in bare.items() if unit not in covered)
+
+
+def _own(table: str, row: CodeRow) -> CodeRow:
+    return replace(
+        row,
+        system=term_system(table),
+        code=row.term,
+        display=row.label,
+        source="LOCAL",
+        licence="own",
+    )

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from mappings.code_tables import CodeRow, CodeTable
+from mappings.code_tables import CodeRow, CodeTable, term_system
 from mappings.context import Resource, fields
 from mappings.locations import CANONICAL
 
@@ -32,11 +32,6 @@ NOTICES = {
         "Regenstrief Institute, Inc."
     ),
 }
-
-
-def term_system(table: str) -> str:
-    """The URL of the code system that a table's own terms make up."""
-    return f"{CANONICAL}/CodeSystem/{table}"
 
 
 def concept_map(table: CodeTable, release: str) -> Resource:
