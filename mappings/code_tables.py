@@ -88,6 +88,21 @@ def term_system(table: str) -> str:
     return f"{CANONICAL}/CodeSystem/{table}"
 
 
+def release_systems(lines: Iterable[str], release: str) -> dict[str, str]:
+    """System to the one that a release binds to, of the lines of ``release_systems.csv``."""
+    rows = csv.DictReader(lines)
+    return {row["system"]: row["written_as"] for row in rows if row["release"] == release}
+
+
+def with_systems(table: CodeTable, written_as: Mapping[str, str]) -> CodeTable:
+    """The table with systems replaced whose codes are the same under another URL."""
+    terms = {
+        term: tuple(replace(row, system=written_as.get(row.system, row.system)) for row in rows)
+        for term, rows in table.terms.items()
+    }
+    return CodeTable(table.name, terms)
+
+
 def freely_licensed(table: CodeTable) -> CodeTable:
     """The table without the rows that need a SNOMED CT affiliate licence.
 

@@ -26,7 +26,11 @@ def read(path: str) -> list[dict[str, str]]:
 WANTED = {(row["system"], row["code"]): row for row in read("tests/data/study-codes.csv")}
 BEYOND = {(row["system"], row["code"]): row for row in read("mappings/codes_beyond_tables.csv")}
 ROWS = [
-    row for table in load_tables("all").values() for rows in table.terms.values() for row in rows
+    row
+    for release in ("R4", "R5")
+    for table in load_tables("all", release).values()
+    for rows in table.terms.values()
+    for row in rows
 ]
 IN_TABLES = {(row.system, row.code) for row in ROWS} | {(UCUM, row.unit) for row in ROWS}
 

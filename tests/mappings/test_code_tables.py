@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 
 import pytest
@@ -12,15 +12,22 @@ from child_record import RECORD, default_context
 from adapter.validation.definitions import Definitions
 from adapter.validation.ucum import problem
 from mappings import map_entity
-from mappings.code_tables import AFFILIATE, CodeRow, freely_licensed, merged, read_table
+from mappings.code_tables import AFFILIATE, CodeRow, CodeTable, freely_licensed, merged, read_table
 from mappings.context import Resource, load_tables
 from mappings.locations import CANONICAL
 from mappings.terms import TERM_TABLES, WORDS
 
 TABLES = load_tables("all")
-ROWS = [
-    (name, row) for name, table in TABLES.items() for rows in table.terms.values() for row in rows
-]
+
+
+def rows_of(tables: Mapping[str, CodeTable]) -> list[tuple[str, CodeRow]]:
+    """Every row with the name of its table."""
+    return [
+        (name, r) for name, table in tables.items() for rows in table.terms.values() for r in rows
+    ]
+
+
+ROWS = rows_of(TABLES)
 SNOMED, LOINC = "http://snomed.info/sct", "http://loinc.org"
 # answers (LA...) have a check of another kind
 LOINCS = sorted({row.code for _, row in ROWS if row.system == LOINC and row.code[0].isdigit()})
@@ -195,10 +202,11 @@ def designations(release: str, system: str) -> dict[str, set[str]] | None:
 
 @pytest.mark.parametrize("release", ["R4", "R4B", "R5"])
 def test_displays_are_the_system_s_own(release: str) -> None:
-    systems = {row.system for _, row in ROWS if row.code}
+    rows = rows_of(load_tables("all", release))
+    systems = {row.system for _, row in rows if row.code}
     shipped = {system: designations(release, system) for system in sorted(systems)}
     checked, wrong = 0, []
-    for name, row in ROWS:
+    for name, row in rows:
         names = shipped.get(row.system)
         if names is None or not row.code:
             continue
@@ -207,6 +215,13 @@ def test_displays_are_the_system_s_own(release: str) -> None:
             wrong.append((name, row.term, row.code, row.display, names.get(row.code)))
     assert wrong == []
     assert checked > 150
+
+
+def test_r5_names_the_systems_that_its_elements_are_bound_to() -> None:
+    coded = {release: load_tables(release=release)["study-phase"] for release in ("R4B", "R5")}
+    r4b, r5 = (table.rows("PHASE2")[0] for table in coded.values())
+    assert r4b.system == "http://terminology.hl7.org/CodeSystem/research-study-phase"
+    assert (r5.system, r5.code) == ("http://hl7.org/fhir/research-study-phase", r4b.code)
 
 
 def test_names_of_the_global_patient_set_are_its_own() -> None:
