@@ -47,7 +47,7 @@ def called(run: Callable[[], Any]) -> list[tuple[str, CodeType]]:
     try:
         run()
     finally:
-        sys.setprofile(before)
+        sys.setprofile(before if callable(before) else None)
     return [(module, code) for code, module in seen.items()]
 
 
