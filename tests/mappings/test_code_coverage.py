@@ -76,3 +76,10 @@ def test_words_that_fhir_fixes_are_words_of_fhir() -> None:
         known = [Definitions.shipped(release).code_system(system) for release in ("R4", "R5")]
         codes = {one["code"] for found in known if found for one in found["concept"]}
         assert code in codes, (system, code)
+
+
+def test_every_table_is_explained() -> None:
+    text = (ROOT / "docs/codes.md").read_text(encoding="utf-8")
+    names = load_tables("all").keys()
+    missing = [n for n in names if f"`{n}`" not in text and not n.startswith("ctgov-")]
+    assert missing == []
