@@ -1,9 +1,10 @@
 """Code tables: local terms to standard codes, as people review them in ``mappings/codes/*.csv``.
 
 Columns of every table: ``term,label,system,code,display,unit,source,reviewer,licence``; those of
-procedures and measurements also have ``category``. A study's own tables may leave out the last
-three. A term may stand in several rows: each is one Coding, the first one leads. A row with a unit
-holds only for values in that unit (UCUM), so that the code follows the unit.
+procedures and measurements also have ``category``, and ``relation`` stands where a code is not
+equivalent to its term. A study's own tables may leave out the last four. A term may stand in
+several rows: each is one Coding, the first one leads. A row with a unit holds only for values in
+that unit (UCUM), so that the code follows the unit.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 from mappings.locations import CANONICAL
 
+OPTIONAL = ("category", "reviewer", "licence", "relation")
 AFFILIATE = "snomed-affiliate"  # licence of SNOMED concepts outside the Global Patient Set
 
 
@@ -32,6 +34,7 @@ class CodeRow:
     category: str = ""
     reviewer: str = ""
     licence: str = ""
+    relation: str = ""  # of the term to the code; empty: equivalent
 
     def coding(self) -> dict[str, Any]:
         """The row as a FHIR Coding."""
@@ -73,7 +76,7 @@ def read_table(name: str, lines: Iterable[str]) -> CodeTable:
     terms: dict[str, list[CodeRow]] = {}
     for row in reader:
         values = {column: row[column] for column in wanted}
-        more = {column: row.get(column) or "" for column in ("category", "reviewer", "licence")}
+        more = {column: row.get(column) or "" for column in OPTIONAL}
         terms.setdefault(row["term"], []).append(CodeRow(**values, **more))
     return CodeTable(name, {term: tuple(rows) for term, rows in terms.items()})
 
@@ -133,4 +136,5 @@ def _own(table: str, row: CodeRow) -> CodeRow:
         display=row.label,
         source="LOCAL",
         licence="own",
+        relation="",
     )

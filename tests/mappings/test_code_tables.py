@@ -88,6 +88,11 @@ def test_every_row_is_complete() -> None:
             assert row.display, (name, row.term)  # WHO's texts are not ours to ship
 
 
+def test_a_relation_is_one_of_concept_map() -> None:
+    words = {"", "related-to", "source-is-narrower-than-target"}
+    assert {row.relation for _, row in ROWS} == words
+
+
 def test_local_codes_live_in_our_code_systems() -> None:
     for name, row in ours():
         if row.source == "LOCAL":
