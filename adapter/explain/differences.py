@@ -191,7 +191,7 @@ def deciding(trace: Trace) -> dict[str, list[str]]:
     for leaf in leaves(trace.whole):
         for path in trace.shown_by(leaf, leaf.put):
             found[path].append(leaf.path)
-    return dict(found)
+    return {path: found[path] for path in trace.base if path in found}
 
 
 def deciding_entities(trace: Trace, own: int) -> dict[str, list[tuple[int, str]]]:
@@ -209,7 +209,7 @@ def deciding_entities(trace: Trace, own: int) -> dict[str, list[tuple[int, str]]
         for leaf in leaves(few.whole[at]):
             for path in few.shown_by(leaf, _replacing(few.whole, at, leaf, at == own)):
                 found[path].append((at, leaf.path))
-    return dict(found)
+    return {path: found[path] for path in trace.base if path in found}
 
 
 def _involved(trace: Trace, own: int) -> Iterator[int]:

@@ -1,10 +1,13 @@
-"""The tables of docs/ that follow from the code. Run as a script to write them anew."""
+"""The tables of docs/ that follow from the code. ``make docs`` writes them anew."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
 from pathlib import Path
+
+from mapping_tables import mapping_tables
+from study_elements import element_table, write_examples
 
 from adapter.errors import TABLE
 from adapter.recipes.compile_cells import SUBJECT_ENTITIES
@@ -92,6 +95,8 @@ TABLES = {
     "errors": ("errors.md", errors),
     "entities": ("study-yaml.md", entity_fields),
     "licences": ("codes.md", licences),
+    "mappings": ("mapping-tables.md", mapping_tables),
+    "elements": ("reference-study.md", element_table),
 }
 
 
@@ -102,7 +107,8 @@ def with_table(text: str, name: str, table: str) -> str:
 
 
 def main() -> None:
-    """Write every table anew."""
+    """Write every table and example anew."""
+    write_examples()
     for name, (page, table) in TABLES.items():
         path = DOCS / page
         text = path.read_text(encoding="utf-8")
