@@ -72,7 +72,7 @@ class Explainer:
             sources=sources,
             codes=tuple(self._code(each) for each in self._codes.get(path, ())),
             unit=self._unit(path),
-            mapping=functions.writer(path, kind, self._called),
+            mapping=functions.writer(path, self._called),
             rules=tuple(self.rules.of(self.found.resource, path)),
             value=self.trace.base[path] if self.with_source else None,
         )
@@ -128,8 +128,9 @@ class Explainer:
         return self.trace.settings()
 
     @cached_property
-    def _called(self) -> list[tuple[str, Any]]:
-        return functions.called(lambda: self.found.remap(self.found.whole, self.trace.watched))
+    def _called(self) -> functions.Calls:
+        whole, watched = self.found.whole, self.trace.watched
+        return functions.called(lambda: self.found.remap(whole, watched), self.found.resource)
 
     # --- what it comes to ---
 

@@ -27,7 +27,7 @@ from tests.conftest import STUDY_KEY
 
 REFERENCE = shipped("examples") / "nct05862675"
 ROOT = Path(__file__).resolve().parents[2]
-SICK = {"0001", "0002", "0003", "0004", "0017"}
+CHILDREN = {"0001", "0002", "0003", "0052"}
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
         file = folder / "data" / name
         head, *lines = file.read_text(encoding="utf-8").splitlines()
         at = head.split(",").index("record_id")
-        kept = [line for line in lines if line.split(",")[at] in SICK]
+        kept = [line for line in lines if line.split(",")[at] in CHILDREN]
         file.write_text("\n".join([head, *kept]) + "\n", encoding="utf-8")
     return folder
 
@@ -53,7 +53,7 @@ def search(folder: Path, release: str = "R4") -> Searched:
     searched = Searched(Study(folder, fhir=release))
     tables = {
         name: dataclasses.replace(
-            table, rows=tuple(r for r in table.rows if r.cells.get("record_id") in SICK)
+            table, rows=tuple(r for r in table.rows if r.cells.get("record_id") in CHILDREN)
         )
         for name, table in searched.tables.items()
     }
@@ -154,6 +154,23 @@ def test_the_mapping_function_is_named_to_the_line(folder: Path) -> None:
     assert found.mapping
     text = (ROOT / "mappings" / "observation.py").read_text(encoding="utf-8")
     assert "valueQuantity" in line_of(text, found.mapping.line)
+
+
+@pytest.mark.parametrize(
+    ("kind", "recipe", "path", "module"),
+    [
+        ("Observation", "sequencing", "method.text", "mappings.diagnostic_report"),
+        ("Observation", "withdrawal", "code.text", "mappings.research_subject"),
+        ("Observation", "age", "meta.tag[0].code", "mappings.context"),
+    ],
+)
+def test_resources_of_one_type_are_told_apart(
+    reference: Path, kind: str, recipe: str, path: str, module: str
+) -> None:
+    searched = search(reference)
+    (found,) = explained(searched, first(searched, kind, recipe), path).elements
+    assert found.mapping
+    assert found.mapping.module == module
 
 
 def test_the_rule_of_fhir_is_named_with_cardinality_and_binding(folder: Path) -> None:
