@@ -1,6 +1,6 @@
-# make demo · make test · make check · make bench · make bars: each makes .venv first, which needs
+# make demo · make test · make check · make docs · make bench · make bars: each makes .venv first, which needs
 # python3 3.11 or later. The last two compare with HL7's own validator: java, mvn and npm too.
-.PHONY: demo test check bench bars
+.PHONY: demo test check docs bench bars
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -21,6 +21,9 @@ check: .venv/.installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(if $(SAMPLES),STUDY_FHIR_SAMPLES="$(CURDIR)/$(SAMPLES)") $(BIN)/python -m pytest
+
+docs: .venv/.installed
+	$(BIN)/python tests/docs/tables.py
 
 bench: .venv/.installed
 	tests/official/setup.sh build/official

@@ -264,7 +264,7 @@ def registry(file: Path, release: str) -> tuple[dict[str, Any], list[dict[str, s
         study=registration.study.key,
         identifier_base=f"{CANONICAL}/registrations",
         id_of=id_function(b"", registration.study.key[0]),
-        tables=load_tables(),
+        tables=load_tables(release=release),
     )
     resources = [resource for _, resource in map_registration(registration.study, (), (), context)]
     return registration_bundle(resources), [each.to_json() for each in registration.dropped]

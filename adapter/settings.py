@@ -81,6 +81,7 @@ class StudySettings:
     products: Mapping[str, Mapping[str, Any]]
     servers: Mapping[str, ServerSettings]
     codes: Mapping[str, Path]
+    snomed: str  # gps | all
     flavours: frozenset[str]
     packages: tuple[Path, ...]
     sources: Mapping[str, SourceSettings]
@@ -157,6 +158,7 @@ def load_study(folder: Path, fhir: str | None = None) -> StudySettings:
         products=data.get("products", {}),
         servers={name: _server(folder, name, s) for name, s in data.get("servers", {}).items()},
         codes={name: folder / path for name, path in data.get("codes", {}).items()},
+        snomed=data.get("snomed", "gps"),
         flavours=flavours,
         packages=tuple(folder / path for path in data.get("packages", ())),
         sources={name: _source(folder, name, s) for name, s in data["sources"].items()},

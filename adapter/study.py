@@ -43,7 +43,7 @@ class Study:
     @cached_property
     def codes(self) -> dict[str, CodeTable]:
         """The shipped code tables with the study's own rows."""
-        return read_codes(self.settings, load_tables())
+        return read_codes(self.settings, load_tables(self.settings.snomed, self.settings.fhir))
 
     @cached_property
     def context(self) -> Context:

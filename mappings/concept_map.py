@@ -12,12 +12,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from mappings.code_tables import CodeRow, CodeTable
+from mappings.code_tables import CodeRow, CodeTable, term_system
 from mappings.context import Resource, fields
 from mappings.locations import CANONICAL
 
 UCUM = "http://unitsofmeasure.org"
 UNIT = f"{CANONICAL}/unit"  # the property on which a code depends that holds for one unit
+NARROWER, RELATED = "source-is-narrower-than-target", "related-to"
 NOTICES = {
     "http://snomed.info/sct": (
         "This map holds concepts of SNOMED CT. SNOMED CT is (c) and (R) SNOMED International. "
@@ -32,11 +33,6 @@ NOTICES = {
         "Regenstrief Institute, Inc."
     ),
 }
-
-
-def term_system(table: str) -> str:
-    """The URL of the code system that a table's own terms make up."""
-    return f"{CANONICAL}/CodeSystem/{table}"
 
 
 def concept_map(table: CodeTable, release: str) -> Resource:
@@ -114,18 +110,23 @@ def _unmatched(table: CodeTable, release: str) -> list[Resource]:
 
 def _targets(rows: Iterable[CodeRow], release: str) -> list[Resource]:
     """One target a code; the units it holds for are what it depends on."""
-    units: dict[tuple[str, str], list[str]] = {}
+    units: dict[tuple[str, str, str], list[str]] = {}
     for row in rows:
-        units.setdefault((row.code, row.display), []).append(row.unit)
+        units.setdefault((row.code, row.display, row.relation), []).append(row.unit)
     return [
         fields(
             code=code,
             display=display,
-            **{RELATION[release]: "equivalent"},
+            **_relation(relation, release),
             dependsOn=[DEPENDS_ON[release](unit) for unit in held if unit],
         )
-        for (code, display), held in units.items()
+        for (code, display, relation), held in units.items()
     ]
+
+
+def _relation(relation: str, release: str) -> Resource:
+    element, words = RELATIONS[release]
+    return {element: words.get(relation, relation) or "equivalent"}
 
 
 def _depends_r4(unit: str) -> Resource:
@@ -136,7 +137,13 @@ def _depends_r5(unit: str) -> Resource:
     return {"attribute": "unit", "valueCoding": {"system": UCUM, "code": unit}}
 
 
-RELATION = {"R4": "equivalence", "R4B": "equivalence", "R5": "relationship"}
+# The tables hold the words of R5. R4 says how wide the target is, R5 how narrow the source.
+_R4 = ("equivalence", {NARROWER: "wider", RELATED: "relatedto"})
+RELATIONS: dict[str, tuple[str, dict[str, str]]] = {
+    "R4": _R4,
+    "R4B": _R4,
+    "R5": ("relationship", {}),
+}
 UNMATCHED: dict[str, dict[str, Any]] = {
     "R4": {"target": [{"equivalence": "unmatched"}]},
     "R4B": {"target": [{"equivalence": "unmatched"}]},

@@ -9,7 +9,13 @@ from importlib import resources as package_files
 from io import StringIO
 from typing import Any, TypeAlias
 
-from mappings.code_tables import CodeTable, read_table
+from mappings.code_tables import (
+    CodeTable,
+    freely_licensed,
+    read_table,
+    release_systems,
+    with_systems,
+)
 from mappings.entities import Key
 from mappings.flavours import Flavour, profiles_of, read_flavours
 from mappings.locations import CANONICAL, profile_url
@@ -189,13 +195,22 @@ def form_url(to: Context, form: Key) -> str:
     return f"{CANONICAL}/Questionnaire/{to.id('Questionnaire', form)}"
 
 
-def load_tables() -> dict[str, CodeTable]:
-    """The code tables that are shipped with the mappings, by name."""
+def load_tables(snomed: str = "gps", release: str = "R4") -> dict[str, CodeTable]:
+    """The code tables that are shipped with the mappings, by name.
+
+    ``snomed`` is ``gps``, or ``all`` for those who hold a SNOMED CT affiliate licence. ``release``
+    decides between two URLs of one code system: see ``mappings/release_systems.csv``.
+    """
+    shipped = package_files.files("mappings")
+    systems = shipped.joinpath("release_systems.csv").read_text(encoding="utf-8")
+    written_as = release_systems(StringIO(systems), release)
     tables = {}
-    for entry in sorted(package_files.files("mappings").joinpath("codes").iterdir(), key=str):
+    for entry in sorted(shipped.joinpath("codes").iterdir(), key=str):
         if entry.name.endswith(".csv"):
             name = entry.name.removesuffix(".csv")
-            tables[name] = read_table(name, StringIO(entry.read_text(encoding="utf-8")))
+            table = read_table(name, StringIO(entry.read_text(encoding="utf-8")))
+            table = with_systems(table, written_as) if written_as else table
+            tables[name] = table if snomed == "all" else freely_licensed(table)
     return tables
 
 
@@ -212,6 +227,7 @@ def load_default_context(
     release: str = "R4",
     identifier_base: str | None = None,
     flavours: Collection[str] = (),
+    snomed: str = "gps",
 ) -> Context:
     """A context with the shipped code tables, for the study with this id.
 
@@ -223,7 +239,7 @@ def load_default_context(
         study=(study,),
         identifier_base=identifier_base or f"{CANONICAL}/studies/{study.lower()}",
         id_of=id_of,
-        tables=load_tables(),
+        tables=load_tables(snomed, release),
         flavours=frozenset(flavours),
         profiles=profiles_of(load_flavours(), flavours),
     )

@@ -88,3 +88,10 @@ def test_a_server_is_a_name_or_a_url(folder: Path) -> None:
     assert settings.server("http://127.0.0.1:8080/fhir/").url == "http://127.0.0.1:8080/fhir"
     with pytest.raises(UsageError, match="no server 'hospital'"):
         settings.server("hospital")
+
+
+def test_snomed_outside_the_global_patient_set_is_asked_for(folder: Path) -> None:
+    assert load_study(folder).snomed == "gps"
+    file = folder / "study.yaml"
+    file.write_text(file.read_text(encoding="utf-8") + "snomed: all\n", encoding="utf-8")
+    assert load_study(folder).snomed == "all"

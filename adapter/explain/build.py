@@ -15,14 +15,13 @@ from adapter.explain.differences import CodeUse, Pseudonym, Trace, deciding, dec
 from adapter.explain.explanation import Code, Element, Explanation, Source, Unit
 from adapter.explain.find import Found, Searched, with_settings
 from adapter.explain.paths import resolve
-from adapter.explain.rules import rules
+from adapter.explain.rules import Rules
 from adapter.explain.variants import Leaf, leaves
 from adapter.mapping import registered_study
 from adapter.recipes import Origin
 from adapter.settings import StudySettings
 from adapter.sources.ctgov import study_of
 from adapter.sources.leaves import Document, read_json
-from adapter.validation.definitions import Definitions
 from mappings import entities as e
 
 ENTITIES = "mappings/entities.py"
@@ -35,13 +34,13 @@ class Explainer:
         self,
         searched: Searched,
         found: Found,
-        definitions: Definitions,
+        rules: Rules,
         *,
         with_source: bool = False,
     ):
         self.searched = searched
         self.found = found
-        self.definitions = definitions
+        self.rules = rules
         self.with_source = with_source
         self.trace = Trace(found.whole, found.remap, searched.study.context)
 
@@ -73,8 +72,8 @@ class Explainer:
             sources=sources,
             codes=tuple(self._code(each) for each in self._codes.get(path, ())),
             unit=self._unit(path),
-            mapping=functions.writer(path, kind, self._called),
-            rules=tuple(rules(self.found.resource, path, self.definitions)),
+            mapping=functions.writer(path, self._called),
+            rules=tuple(self.rules.of(self.found.resource, path)),
             value=self.trace.base[path] if self.with_source else None,
         )
 
@@ -121,15 +120,17 @@ class Explainer:
 
     def _code(self, use: CodeUse) -> Code:
         row = self.trace.context.tables[use.table].terms[use.term][use.row]
-        return Code(use.table, use.term, codes.place_of(self.settings, use), row.source)
+        place = codes.place_of(self.settings, use.table, row, use.column)
+        return Code(use.table, use.term, place, row.source)
 
     @cached_property
     def _settings(self) -> dict[str, set[str]]:
         return self.trace.settings()
 
     @cached_property
-    def _called(self) -> list[tuple[str, Any]]:
-        return functions.called(lambda: self.found.remap(self.found.whole, self.trace.watched))
+    def _called(self) -> functions.Calls:
+        whole, watched = self.found.whole, self.trace.watched
+        return functions.called(lambda: self.found.remap(whole, watched), self.found.resource)
 
     # --- what it comes to ---
 
@@ -163,11 +164,12 @@ class Explainer:
         if self.trace.base.get(f"{parent}.system") != "http://unitsofmeasure.org":
             return None
         given = self._sources.get(f"{parent}.code", [])
+        table = self.trace.context.tables["measurement"]
         lines = [
-            codes.place_of(self.settings, CodeUse("measurement", term, at, "unit"))
+            codes.place_of(self.settings, table.name, row, "unit")
             for term in {use.term for uses in self._codes.values() for use in uses}
-            if term in self.trace.context.tables["measurement"]
-            for at, row in enumerate(self.trace.context.tables["measurement"].terms[term])
+            if term in table
+            for row in table.terms[term]
             if row.unit == ucum
         ]
         return Unit(str(ucum), tuple(given), tuple(dict.fromkeys(lines)))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from adapter.errors import Where
@@ -138,20 +140,23 @@ class Recipe:
         cell = self.row.cells.get(taken.columns[0], "").strip()
         if isinstance(codes, str):
             return _line_of(self.settings, codes, cell)
-        return self.settings.where("recipes", self.name, *taken.path, "codes", cell)
+        place = self.settings.where("recipes", self.name, *taken.path, "codes", cell)
+        return replace(place, path=(place.path or "").rpartition(".")[0])  # the last is the cell
 
     def described(self, column: str) -> Where | None:
         """The column's line in the source's data dictionary."""
         source = self.settings.sources[self.table.name]
         if source.dictionary is None or column not in self.table.dictionary:
             return None
-        with source.dictionary.open(encoding="utf-8-sig", newline="") as text:
-            lines = csv.reader(text)
-            for start, cells in _numbered(lines):
-                if cells and cells[0] == column:
-                    file = source.dictionary.relative_to(self.settings.folder).as_posix()
-                    return Where(file=file, line=start, column=column)
-        return None
+        file = source.dictionary.relative_to(self.settings.folder).as_posix()
+        return Where(file=file, line=_dictionary(source.dictionary).get(column), column=column)
+
+
+@cache
+def _dictionary(file: Path) -> dict[str, int]:
+    """The line of each field of a data dictionary."""
+    with file.open(encoding="utf-8-sig", newline="") as text:
+        return {cells[0]: line for line, cells in _numbered(csv.reader(text)) if cells}
 
 
 def _numbered(lines: Any) -> Iterator[tuple[int, list[str]]]:
@@ -164,15 +169,10 @@ def _numbered(lines: Any) -> Iterator[tuple[int, list[str]]]:
 
 def _line_of(settings: StudySettings, file: str, code: str) -> Where:
     with (settings.folder / file).open(encoding="utf-8-sig", newline="") as text:
-        lines = csv.reader(text)
-        head = next(lines)
-        at = head.index("source")
-        start = lines.line_num + 1
-        for cells in lines:
-            if len(cells) > at and cells[at] == code:
-                return Where(file=file, line=start)
-            start = lines.line_num + 1
-    return Where(file=file)
+        records = _numbered(csv.reader(text))
+        at = next(records)[1].index("source")
+        lines = (line for line, cells in records if len(cells) > at and cells[at] == code)
+        return Where(file=file, line=next(lines, None))
 
 
 def rule(taken: Taken) -> str | None:

@@ -191,7 +191,7 @@ def deciding(trace: Trace) -> dict[str, list[str]]:
     for leaf in leaves(trace.whole):
         for path in trace.shown_by(leaf, leaf.put):
             found[path].append(leaf.path)
-    return dict(found)
+    return {path: found[path] for path in trace.base if path in found}
 
 
 def deciding_entities(trace: Trace, own: int) -> dict[str, list[tuple[int, str]]]:
@@ -201,11 +201,15 @@ def deciding_entities(trace: Trace, own: int) -> dict[str, list[tuple[int, str]]
     where the resource is another without them.
     """
     found: dict[str, list[tuple[int, str]]] = defaultdict(list)
-    for at in (own, *_involved(trace, own)):
-        for leaf in leaves(trace.whole[at]):
-            for path in trace.shown_by(leaf, _replacing(trace.whole, at, leaf, at == own)):
+    involved = [own, *_involved(trace, own)]
+    few = dataclasses.replace(
+        trace, whole=[each if at in involved else None for at, each in enumerate(trace.whole)]
+    )
+    for at in involved:
+        for leaf in leaves(few.whole[at]):
+            for path in few.shown_by(leaf, _replacing(few.whole, at, leaf, at == own)):
                 found[path].append((at, leaf.path))
-    return dict(found)
+    return {path: found[path] for path in trace.base if path in found}
 
 
 def _involved(trace: Trace, own: int) -> Iterator[int]:
@@ -215,7 +219,8 @@ def _involved(trace: Trace, own: int) -> Iterator[int]:
             kinds[type(entity)].append(at)
     for places in kinds.values():
         if _without(trace, set(places)):
-            yield from (at for at in places if _without(trace, {at}))
+            alone = [at for at in places if _without(trace, {at})]
+            yield from alone or places  # where any one of them would do, all count
 
 
 def _without(trace: Trace, places: set[int]) -> bool:

@@ -6,6 +6,7 @@ from adapter.explain.build import Explainer
 from adapter.explain.explanation import Explanation
 from adapter.explain.find import Searched
 from adapter.explain.paths import split
+from adapter.explain.rules import Rules
 from adapter.study import Study
 from adapter.validation.definitions import Definitions
 
@@ -20,5 +21,5 @@ def explain(study: Study, place: str, *, with_source: bool = False) -> Explanati
     reference, path = split(place)
     searched = Searched(study)
     found = searched.find(reference)
-    definitions = Definitions.shipped(study.settings.fhir)
-    return Explainer(searched, found, definitions, with_source=with_source).explain(path)
+    rules = Rules(Definitions.shipped(study.settings.fhir))
+    return Explainer(searched, found, rules, with_source=with_source).explain(path)

@@ -9,8 +9,11 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from textwrap import dedent
 from types import CodeType, FrameType
 from typing import Any
+
+from mappings import Context
 
 HELPERS = frozenset({"mappings.context", "mappings.values", "mappings.code_tables"})
 INDEX = re.compile(r"\[\d+\]")
@@ -33,36 +36,68 @@ class Function:
         return {"module": self.module, "function": self.name, "file": file, "line": self.line}
 
 
-def called(run: Callable[[], Any]) -> list[tuple[str, CodeType]]:
-    """The functions of ``mappings`` that run while this does, in the order they begin."""
-    seen: dict[CodeType, str] = {}
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """The functions of ``mappings`` that ran, and the innermost that gave the resource."""
 
-    def watch(frame: FrameType, event: str, _: Any) -> None:
+    functions: Sequence[tuple[str, CodeType]]
+    maker: tuple[str, CodeType] | None
+
+
+def called(run: Callable[[], Any], resource: dict[str, Any]) -> Calls:
+    """What runs while this does, and which function of it makes the resource."""
+    seen: dict[CodeType, str] = {}
+    makers: list[tuple[str, CodeType]] = []
+
+    def watch(frame: FrameType, event: str, given: Any) -> None:
         module = frame.f_globals.get("__name__", "")
-        if event == "call" and module.startswith("mappings.") and module not in HELPERS:
+        if not module.startswith("mappings.") or module in HELPERS:
+            return
+        if event == "call":
             seen.setdefault(frame.f_code, module)
+        elif event == "return" and not makers and _holds(given, resource):
+            makers.append((module, frame.f_code))
 
     before = sys.getprofile()
     sys.setprofile(watch)
     try:
         run()
     finally:
-        sys.setprofile(before)
-    return [(module, code) for code, module in seen.items()]
+        sys.setprofile(before if callable(before) else None)
+    functions = [(module, code) for code, module in seen.items()]
+    return Calls(functions, makers[0] if makers else None)
 
 
-def writer(
-    path: str, resource_type: str, functions: Sequence[tuple[str, CodeType]]
-) -> Function | None:
-    """The function that writes the element: the deepest step of its path that is named in one."""
-    steps = [INDEX.sub("", step) for step in path.split(".")]
-    made = _maker(resource_type, functions)
-    if made is None:
+def _holds(given: Any, resource: dict[str, Any]) -> bool:
+    """True when a function gives the resource, alone or among others."""
+    if isinstance(given, list | tuple):
+        return any(_holds(each, resource) for each in given)
+    return (
+        isinstance(given, dict)
+        and given.get("resourceType") == resource["resourceType"]
+        and given.get("id") == resource["id"]
+    )
+
+
+def writer(path: str, calls: Calls) -> Function | None:
+    """The function that writes the element: the deepest step of its path that is named in one.
+
+    What every resource has alike is written by ``Context.resource``.
+    """
+    if calls.maker is None:
         return None
-    module, code = made
-    near = {c.co_name: c for m, c in functions if m == module}
-    found = Function(module, code.co_name, code.co_firstlineno)
+    steps = [INDEX.sub("", step) for step in path.split(".")]
+    common = ("mappings.context", Context.resource.__code__)
+    own, every = _follow(steps, *calls.maker, calls), _follow(steps, *common, calls)
+    module, code = calls.maker
+    return own or every or Function(module, code.co_name, code.co_firstlineno)
+
+
+def _follow(steps: Sequence[str], module: str, code: CodeType, calls: Calls) -> Function | None:
+    """Goes from the function to the deepest step that is written in it or in what it calls."""
+    near = {each.co_name: each for of, each in calls.functions if of == module}
     node: ast.AST | None = _tree(code)
+    found = None
     for step in steps:
         hit = _named(node, step, near, code) if node is not None else None
         if hit is None:
@@ -72,28 +107,6 @@ def writer(
     return found
 
 
-def _maker(
-    resource_type: str, functions: Sequence[tuple[str, CodeType]]
-) -> tuple[str, CodeType] | None:
-    """The function that asks for a resource of this type."""
-    for module, code in functions:
-        if _asks(_tree(code), resource_type):
-            return module, code
-    return None
-
-
-def _asks(tree: ast.AST | None, resource_type: str) -> bool:
-    return tree is not None and any(
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr == "resource"
-        and bool(node.args)
-        and isinstance(node.args[0], ast.Constant)
-        and node.args[0].value == resource_type
-        for node in ast.walk(tree)
-    )
-
-
 @cache
 def _tree(code: CodeType) -> ast.AST | None:
     """The function's syntax, with the line numbers of its file."""
@@ -101,9 +114,8 @@ def _tree(code: CodeType) -> ast.AST | None:
         lines, start = inspect.getsourcelines(code)
     except (OSError, TypeError):
         return None
-    text = inspect.cleandoc("\n" + "".join(lines)) if lines[0][:1].isspace() else "".join(lines)
     try:
-        return ast.increment_lineno(ast.parse(text), start - 1)
+        return ast.increment_lineno(ast.parse(dedent("".join(lines))), start - 1)
     except SyntaxError:  # a lambda within an expression
         return None
 

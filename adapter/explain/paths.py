@@ -37,14 +37,22 @@ def resolve(resource: dict[str, Any], path: str, known: Iterable[str]) -> list[s
         found = [each for each in known if _within(seen(each), wanted)]
         if found:
             return found
-    choice = [each for each in known if re.match(rf"{re.escape(path)}[A-Z]", each)]
-    near = choice or difflib.get_close_matches(path, known, NEAR, 0.5)
+    choice = re.compile(_pattern(path))
+    if found := [each for each in known if choice.match(each)]:
+        return found
+    near = difflib.get_close_matches(path, known, NEAR, 0.5)
     near = near or difflib.get_close_matches(path, {_plain(each) for each in known}, NEAR, 0.4)
     tops = dict.fromkeys(INDEX.sub("", each).split(".")[0] for each in known)
     raise UsageError(
         f"the resource holds no {path}",
         hint=f"did you mean {' or '.join(near[:NEAR])}?" if near else f"it has: {', '.join(tops)}",
     )
+
+
+def _pattern(path: str) -> str:
+    """The path as FHIRPath writes it, ``value.unit``, finds ``valueQuantity.unit``."""
+    steps = [re.escape(step) for step in path.split(".") if not step.startswith("ofType(")]
+    return r"\.".join(rf"{step}([A-Z]\w*)?(\[\d+\])?" for step in steps) + r"(\.|$)"
 
 
 def _plain(path: str) -> str:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapter.validation.definitions import CORE, Definitions
-from adapter.validation.elements import Element, tree
+from adapter.validation.elements import Element
+from adapter.validation.elements import tree as tree_of
 
 STEP = re.compile(r"(\w+)(?:\[(\d+)\])?")
 
@@ -46,25 +47,53 @@ class Rule:
         }
 
 
-def rules(resource: dict[str, Any], path: str, definitions: Definitions) -> list[Rule]:
-    """The rules for a place: of each profile the resource claims, of its type, of its datatype.
-
-    A profile or type says something of the deepest element that its own snapshot reaches; what is
-    below that belongs to the datatype.
-    """
-    claimed = resource.get("meta", {}).get("profile", [])
-    steps = [(name, int(at) if at else None) for name, at in STEP.findall(path)]
-    found: list[Rule] = []
-    for canonical in (*claimed, CORE + resource["resourceType"]):
-        structure = definitions.structure(canonical)
-        if structure is not None:
-            element, value, rest = _reach(tree(structure), resource, steps)
-            found.append(_rule(structure, element))
-    found += list(_below(element, value, steps, len(steps) - len(rest), definitions))
-    return list(dict.fromkeys(found))
-
-
 Steps = list[tuple[str, int | None]]
+
+
+class Rules:
+    """Looks up rules in the definitions of a release; each snapshot is read once."""
+
+    def __init__(self, definitions: Definitions):
+        self._definitions = definitions
+        self._trees: dict[str, tuple[dict[str, Any], Element] | None] = {}
+
+    def of(self, resource: dict[str, Any], path: str) -> list[Rule]:
+        """The rules for a place: of each profile the resource claims, its type, its datatype.
+
+        A profile or type says something of the deepest element that its own snapshot reaches; what
+        is below that belongs to the datatype.
+        """
+        claimed = resource.get("meta", {}).get("profile", [])
+        steps = [(name, int(at) if at else None) for name, at in STEP.findall(path)]
+        found: list[Rule] = []
+        for canonical in (*claimed, CORE + resource["resourceType"]):
+            if held := self._held(canonical):
+                structure, root = held
+                element, value, rest = _reach(root, resource, steps)
+                found.append(_rule(structure, element))
+        found += self._below(element, value, steps, len(steps) - len(rest))
+        return list(dict.fromkeys(found))
+
+    def _held(self, canonical: str) -> tuple[dict[str, Any], Element] | None:
+        if canonical not in self._trees:
+            structure = self._definitions.structure(canonical)
+            self._trees[canonical] = (structure, tree_of(structure)) if structure else None
+        return self._trees[canonical]
+
+    def _below(self, element: Element, value: Any, steps: Steps, done: int) -> Iterator[Rule]:
+        """What the datatypes say of the steps that no profile reaches."""
+        while done < len(steps):
+            kind = _type_of(element, value, steps[done - 1][0] if done else "")
+            held = self._held(kind) if kind else None
+            if held is None:
+                return
+            structure, root = held
+            element, value, rest = _reach(root, value, steps[done:])
+            if len(rest) == len(steps) - done:
+                return
+            done = len(steps) - len(rest)
+            if not rest:
+                yield _rule(structure, element)
 
 
 def _reach(root: Element, value: Any, steps: Steps) -> tuple[Element, Any, Steps]:
@@ -114,23 +143,6 @@ def _holds(value: Any, path: list[str], wanted: Any) -> bool:
     if isinstance(wanted, list):
         return all(_holds(value, [], each) for each in wanted)
     return bool(value == wanted)
-
-
-def _below(
-    element: Element, value: Any, steps: Steps, done: int, definitions: Definitions
-) -> Iterator[Rule]:
-    """What the datatypes say of the steps that no profile reaches."""
-    while done < len(steps):
-        kind = _type_of(element, value, steps[done - 1][0] if done else "")
-        structure = definitions.structure(kind) if kind else None
-        if structure is None:
-            return
-        element, value, rest = _reach(tree(structure), value, steps[done:])
-        if len(rest) == len(steps) - done:
-            return
-        done = len(steps) - len(rest)
-        if not rest:
-            yield _rule(structure, element)
 
 
 def _type_of(element: Element, value: Any, name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The tables of docs/ that follow from the code. Run as a script to write them anew."""
+"""The tables of docs/ that follow from the code. ``make docs`` writes them anew."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import dataclasses
 import re
 from pathlib import Path
 
+from mapping_tables import mapping_tables
+from study_elements import element_table, write_examples
+
 from adapter.errors import TABLE
 from adapter.recipes.compile_cells import SUBJECT_ENTITIES
 from mappings import entities
+from mappings.context import load_tables
 from mappings.terms import DATE_FIELDS, TERM_TABLES, WORDS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -63,7 +67,37 @@ def _holds(entity: str, field: dataclasses.Field[object]) -> str:
     return {"Decimal": "number", "bool": "flag"}.get(kind.split(" ")[0], "text")
 
 
-TABLES = {"errors": ("errors.md", errors), "entities": ("study-yaml.md", entity_fields)}
+LICENCES = {
+    "cc0": "FHIR and HL7 terminology: CC0 by HL7",
+    "snomed-gps": "SNOMED CT, Global Patient Set: CC BY 4.0 by SNOMED International",
+    "snomed-affiliate": "SNOMED CT outside that set: an affiliate licence where the country is no "
+    "member; behind `snomed: all`",
+    "loinc": "LOINC licence, (c) Regenstrief Institute",
+    "who-icd-10": "ICD-10, (c) World Health Organization; codes alone",
+    "who-atc": "ATC, (c) WHO Collaborating Centre for Drug Statistics Methodology",
+    "ncit": "NCI Thesaurus: CC BY 4.0 by the National Cancer Institute",
+    "iso-3166": "country codes of ISO 3166, names as in FHIR",
+    "miabis": "MIABIS by BBMRI-ERIC; its guide states no licence",
+    "own": "ours, Apache-2.0; rows without a code are labels of our own",
+}
+
+
+def licences() -> str:
+    """What the flags of the code tables' rows mean."""
+    tables = load_tables("all").values()
+    flags = {row.licence for table in tables for rows in table.terms.values() for row in rows}
+    lines = ["| flag | what |", "| --- " * 2 + "|"]
+    lines += [f"| `{flag}` | {LICENCES[flag]} |" for flag in sorted(flags)]
+    return "\n".join(lines)
+
+
+TABLES = {
+    "errors": ("errors.md", errors),
+    "entities": ("study-yaml.md", entity_fields),
+    "licences": ("codes.md", licences),
+    "mappings": ("mapping-tables.md", mapping_tables),
+    "elements": ("reference-study.md", element_table),
+}
 
 
 def with_table(text: str, name: str, table: str) -> str:
@@ -73,7 +107,8 @@ def with_table(text: str, name: str, table: str) -> str:
 
 
 def main() -> None:
-    """Write every table anew."""
+    """Write every table and example anew."""
+    write_examples()
     for name, (page, table) in TABLES.items():
         path = DOCS / page
         text = path.read_text(encoding="utf-8")

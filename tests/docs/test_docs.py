@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import re
 import tomllib
+import typing
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
+import study_elements
 import tables
 
 from adapter import service
@@ -20,6 +23,8 @@ from adapter.errors import EXIT, TABLE
 from adapter.locate import schema
 from adapter.privacy import fingerprint, id_function
 from adapter.study import Study
+from adapter.validation import Validator
+from mappings import entities
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -43,7 +48,27 @@ def test_table_is_up_to_date(name: str) -> None:
     page, table = tables.TABLES[name]
     text = read(f"docs/{page}")
     assert f"<!-- begin {name}:" in text
-    assert text == tables.with_table(text, name, table()), "run tests/docs/tables.py"
+    assert text == tables.with_table(text, name, table()), "run make docs"
+
+
+def test_examples_are_up_to_date() -> None:
+    assert study_elements.stale_examples() == [], "run make docs"
+
+
+def test_examples_are_valid() -> None:
+    validator = Validator(study_elements.RELEASE)
+    for example in study_elements.examples():
+        errors = [i for i in validator.validate(example.text) if i.severity in ("error", "fatal")]
+        assert errors == [], example.file
+
+
+def test_every_field_of_every_entity_is_in_the_mapping_tables() -> None:
+    page = read("docs/mapping-tables.md")
+    for kind in typing.get_args(entities.SubjectEntity):
+        section = page.partition(f"### {kind.__name__}\n")[2].partition("\n### ")[0]
+        for field in dataclasses.fields(kind):
+            if field.name != "disposition":
+                assert re.search(rf"^\| `{field.name}[`.]", section, re.MULTILINE), field.name
 
 
 # --- commands and options ----------------------------------------------------------------------

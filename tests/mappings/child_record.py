@@ -39,9 +39,9 @@ def id_of(resource_type: str, system: str, key: Key) -> str:
     return "s" + hashlib.sha256(text.encode()).hexdigest()[:31]
 
 
-def default_context() -> Context:
+def default_context(snomed: str = "all") -> Context:
     """The context all mapping tests work in."""
-    return load_default_context("NCT05862675", id_of)
+    return load_default_context("NCT05862675", id_of, snomed=snomed)
 
 
 SUBJECT = Subject(

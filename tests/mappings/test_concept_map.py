@@ -41,6 +41,22 @@ def test_r5_has_its_own_words() -> None:
     assert [one["noMap"] for one in unmatched["element"]] == [True, True]
 
 
+def relation(table: str, term: str, release: str) -> list[str]:
+    """What the map of a shipped table says of each code of a term."""
+    groups = concept_map(load_tables("all", release)[table], release)["group"]
+    elements = [one for group in groups for one in group["element"] if one["code"] == term]
+    word = "relationship" if release == "R5" else "equivalence"
+    return [target[word] for one in elements for target in one["target"]]
+
+
+def test_a_code_may_be_wider_than_its_term() -> None:
+    assert relation("diagnosis", "severe-pneumonia", "R4") == ["wider", "wider"]
+    narrower = "source-is-narrower-than-target"
+    assert relation("diagnosis", "severe-pneumonia", "R5") == [narrower, narrower]
+    assert relation("diagnosis", "pneumonia", "R5") == ["equivalent", "equivalent"]
+    assert relation("visit-class", "home", "R4B") == ["relatedto"]
+
+
 @pytest.mark.parametrize("release", ["R4", "R4B"])
 def test_our_own_code_is_no_match(release: str) -> None:
     unmatched = concept_map(SMALL, release)["group"][1]

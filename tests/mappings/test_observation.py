@@ -55,7 +55,7 @@ def test_a_value_in_a_unit_nobody_reviewed_is_refused(unit: str | None, to: Cont
 
 def test_spo2_leads_with_the_code_its_profile_asks_for(to: Context) -> None:
     resource = observation(measured("spo2", "94", "%"), to)
-    assert codings(resource["code"]) == ["2708-6", "59408-5"]
+    assert codings(resource["code"]) == ["2708-6", "59408-5", "431314004"]
     assert categories(resource) == ["vital-signs"]
 
 
@@ -90,7 +90,7 @@ def test_a_lone_systolic_pressure_stands_in_its_panel(to: Context) -> None:
 
 
 def test_fio2_has_the_code_whose_check_digit_is_right(to: Context) -> None:
-    assert codings(observation(measured("fio2", "40", "%"), to)["code"]) == ["3150-0"]
+    assert codings(observation(measured("fio2", "40", "%"), to)["code"]) == ["3150-0", "250774007"]
     assert codings(observation(measured("oxygen-flow", "2", "L/min"), to)["code"]) == ["3151-8"]
 
 

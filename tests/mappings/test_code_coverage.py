@@ -1,0 +1,105 @@
+"""Every code found for the study's data elements is written by a mapping, or says why it is not.
+
+``tests/data/study-codes.csv`` lists the elements and their codes. A code is used when it stands in
+a code table, which the mappings read, or where ``mappings/codes_beyond_tables.csv`` says that it is
+written: in a mapping whose element FHIR binds to a fixed list of words, or in a study folder.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+from adapter.validation.definitions import Definitions
+from mappings.context import load_tables
+
+ROOT = Path(__file__).parents[2]
+UCUM = "http://unitsofmeasure.org"
+
+
+def read(path: str) -> list[dict[str, str]]:
+    with (ROOT / path).open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+WANTED = {(row["system"], row["code"]): row for row in read("tests/data/study-codes.csv")}
+BEYOND = {(row["system"], row["code"]): row for row in read("mappings/codes_beyond_tables.csv")}
+ROWS = [
+    row
+    for release in ("R4", "R5")
+    for table in load_tables("all", release).values()
+    for rows in table.terms.values()
+    for row in rows
+]
+IN_TABLES = {(row.system, row.code) for row in ROWS} | {(UCUM, row.unit) for row in ROWS}
+
+
+def stands(code: str, file: str) -> bool:
+    """True when a file holds the code as a word of its own."""
+    text = (ROOT / file).read_text(encoding="utf-8")
+    return re.search(rf"(?<![\w-]){re.escape(code)}(?![\w-])", text) is not None
+
+
+def test_every_code_is_used_or_says_why_not() -> None:
+    missing = [
+        (row["element"], *key)
+        for key, row in WANTED.items()
+        if key[0] and key not in IN_TABLES and key not in BEYOND
+    ]
+    assert missing == []
+    assert len(WANTED) > 400
+
+
+def test_what_is_said_to_be_written_is_written() -> None:
+    wrong = [
+        (key, row["written_in"])
+        for key, row in BEYOND.items()
+        if row["written_in"] and not stands(key[1] or key[0], row["written_in"])
+    ]
+    assert wrong == []
+    assert not stands("finishe", "mappings/encounter.py")
+
+
+def test_what_is_not_used_gives_a_reason_and_stands_in_no_table() -> None:
+    for key, row in BEYOND.items():
+        assert bool(row["written_in"]) != bool(row["not_used_because"]), key
+        assert row["reviewer"], key
+        assert key not in IN_TABLES, key
+        assert key in WANTED, key
+
+
+def test_words_that_fhir_fixes_are_words_of_fhir() -> None:
+    for (system, code), row in BEYOND.items():
+        if not (row["written_in"] and code and system != UCUM):
+            continue
+        known = [Definitions.shipped(release).code_system(system) for release in ("R4", "R5")]
+        codes = {one["code"] for found in known if found for one in found["concept"]}
+        assert code in codes, (system, code)
+
+
+def test_every_table_is_explained() -> None:
+    text = (ROOT / "docs/codes.md").read_text(encoding="utf-8")
+    names = load_tables("all").keys()
+    missing = [n for n in names if f"`{n}`" not in text and not n.startswith("ctgov-")]
+    assert missing == []
+
+
+# Tables whose element no mapping writes yet: one leaves the list when its element is mapped.
+AWAITED = frozenset(
+    "condition-verification consent-category consent-purpose consent-scope container-additive "
+    "diagnosis-use event-category event-outcome-research event-relatedness identifier-type "
+    "provenance-activity provenance-agent reference-range specimen-type-miabis "
+    "storage-temperature-miabis subject-milestone subject-progress-type subject-state "
+    "support-device".split()
+)
+
+
+def test_every_table_is_read_by_a_mapping() -> None:
+    source = "".join(
+        path.read_text(encoding="utf-8") for path in sorted((ROOT / "mappings").rglob("*.py"))
+    )
+    names = load_tables("all").keys()
+    unread = {n for n in names if f'"{n}"' not in source and not n.startswith("ctgov-")}
+    assert unread <= AWAITED
+    assert names >= AWAITED
