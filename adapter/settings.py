@@ -86,7 +86,7 @@ class StudySettings:
     packages: tuple[Path, ...]
     sources: Mapping[str, SourceSettings]
     recipes: Mapping[str, RecipeSettings]
-    outbox: Path
+    outbox: Path | str  # a file, or the URL of a PostgreSQL database
     key_file: Path
     yaml: YamlFile
 
@@ -166,10 +166,16 @@ def load_study(folder: Path, fhir: str | None = None) -> StudySettings:
             name: RecipeSettings(name, r["entity"], r["source"], tuple(r["key"]), r)
             for name, r in data["recipes"].items()
         },
-        outbox=folder / data["outbox"] if "outbox" in data else state / "outbox.sqlite",
+        outbox=_outbox(folder, data.get("outbox")) or state / "outbox.sqlite",
         key_file=folder / data["key-file"] if "key-file" in data else state / "study.key",
         yaml=file,
     )
+
+
+def _outbox(folder: Path, stated: str | None) -> Path | str | None:
+    if stated is None or stated.startswith("postgresql"):
+        return stated
+    return folder / stated
 
 
 @cache

@@ -106,8 +106,9 @@ class Leases:
         if row is None:
             values = {"server": server, "subject": subject, "owner": self.owner, "fence": 1,
                       "until": now + LEASE}  # fmt: skip
-            taken = db.execute(insert_for(db)(table).values(values).on_conflict_do_nothing())
-            return Lease(server, subject, 1) if taken.rowcount == 1 else None
+            first = insert_for(db)(table).values(values).on_conflict_do_nothing()
+            made = db.execute(first.returning(table.c.fence)).first()
+            return Lease(server, subject, 1) if made else None
         if row.owner not in ("", self.owner) and row.until > now and not is_gone(row.owner):
             return None
         fence = int(row.fence) + 1

@@ -55,7 +55,8 @@ def _back_up(path: Path, copy: Path) -> None:
         source.backup(target)
 
 
-def _leases_and_deletions(db: sa.Connection) -> None:
+def leases_and_deletions(db: sa.Connection) -> None:
+    """Version 2: stages, deletions, and places on servers that give ids of their own."""
     for column in (
         "stage INTEGER NOT NULL DEFAULT 1",
         "action TEXT NOT NULL DEFAULT 'put'",
@@ -72,4 +73,4 @@ def _leases_and_deletions(db: sa.Connection) -> None:
         db.execute(table.update().where(here).values(stage=stage))
 
 
-STEPS: dict[int, Callable[[sa.Connection], None]] = {1: _leases_and_deletions}
+STEPS: dict[int, Callable[[sa.Connection], None]] = {1: leases_and_deletions}

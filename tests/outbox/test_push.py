@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -14,37 +13,11 @@ import pytest
 from adapter.demo.server import EmbeddedServer
 from adapter.errors import OutboxError, UnavailableError
 from adapter.fhir.transport import Answer, Refusal, Transport, Unknown
-from adapter.mapping import map_study
 from adapter.outbox import Outbox, Server, plan, push, verify
 from adapter.recipes import Mapped
-from adapter.study import Study
+from tests.outbox.conftest import open_outbox
 
 TOTAL = 12  # resources of the small study
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[EmbeddedServer]:
-    with EmbeddedServer() as running:
-        yield running
-
-
-@pytest.fixture
-def mapped(folder: Path, request: pytest.FixtureRequest) -> list[Mapped]:
-    """The small study under ids of its own for each test, so that one server serves them all."""
-    key = folder / ".study-fhir" / "study.key"
-    key.write_text(request.node.name.encode().hex()[:64].ljust(64, "0"))
-    return map_study(Study(folder)).resources
-
-
-@pytest.fixture
-def outbox(folder: Path) -> Iterator[Outbox]:
-    with open_outbox(folder) as opened:
-        yield opened
-
-
-def open_outbox(folder: Path, **changed: str) -> Outbox:
-    wanted = {"study": "TEST01", "release": "R4", "key_fingerprint": "k", **changed}
-    return Outbox.open(folder / ".study-fhir" / "o.sqlite", **wanted)
 
 
 def target(server: EmbeddedServer) -> Server:

@@ -1,0 +1,63 @@
+"""What a server refused can be looked at, tried again and given up."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from adapter.demo.server import EmbeddedServer
+from adapter.errors import UsageError
+from adapter.outbox import Outbox, Server, dead_letter, dead_letters, drop, push, retry
+from adapter.recipes import Mapped
+
+
+@pytest.fixture
+def refused(server: EmbeddedServer, outbox: Outbox, mapped: list[Mapped]) -> list[Mapped]:
+    """The small study with an Observation that the server refuses, pushed."""
+    bad = copy.deepcopy(mapped)
+    next(m for m in bad if m.resource["resourceType"] == "Observation").resource["shoe"] = "CANARY"
+    assert push(outbox, Server("test", server.url), bad).dead == 1
+    return bad
+
+
+def test_a_dead_letter_says_why_and_shows_values_only_when_asked(
+    server: EmbeddedServer, outbox: Outbox, refused: list[Mapped]
+) -> None:
+    target = Server("test", server.url)
+    [letter] = dead_letters(outbox, target)
+    assert letter.reference in {m.reference for m in refused}
+    assert letter.reason.startswith("refused: HTTP 4")
+    assert "CANARY" not in str(letter.to_json())
+    shown = dead_letter(outbox, target, letter.reference).to_json(with_values=True)
+    assert "CANARY" in str(shown)
+
+
+def test_one_that_is_wanted_again_is_sent_again(
+    server: EmbeddedServer, outbox: Outbox, refused: list[Mapped], mapped: list[Mapped]
+) -> None:
+    target = Server("test", server.url)
+    assert retry(outbox, target, ()) == 1
+    assert dead_letters(outbox, target) == []
+    assert push(outbox, target, mapped).created == 1  # mended at its source
+    assert refused
+
+
+def test_one_that_is_given_up_is_sent_when_its_content_changes(
+    server: EmbeddedServer, outbox: Outbox, refused: list[Mapped], mapped: list[Mapped]
+) -> None:
+    target = Server("test", server.url)
+    [letter] = dead_letters(outbox, target)
+    drop(outbox, target, letter.reference, "the device was broken")
+    assert push(outbox, target, refused).dead == 0
+    assert push(outbox, target, mapped).created == 1
+
+
+def test_names_that_nobody_has_are_refused(
+    server: EmbeddedServer, outbox: Outbox, refused: list[Mapped]
+) -> None:
+    target = Server("test", server.url)
+    with pytest.raises(UsageError, match="no dead letter"):
+        retry(outbox, target, ("Observation/x",))
+    with pytest.raises(UsageError, match="with a reason"):
+        drop(outbox, target, refused[0].reference, " ")

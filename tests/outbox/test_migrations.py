@@ -1,0 +1,109 @@
+"""An outbox of an earlier version is brought up to this one; nothing of it is lost."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from adapter.errors import OutboxError
+from adapter.outbox import Server
+from tests.outbox.conftest import open_outbox
+
+# the tables as the first version made them
+VERSION_1 = """
+CREATE TABLE meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE server (id INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL UNIQUE,
+  uuid TEXT NOT NULL, url TEXT NOT NULL);
+CREATE TABLE change (server INTEGER NOT NULL REFERENCES server (id), reference TEXT NOT NULL,
+  subject TEXT NOT NULL, content BLOB NOT NULL, hash TEXT NOT NULL, state TEXT NOT NULL,
+  attempts INTEGER NOT NULL, acked_hash TEXT, version TEXT, reason TEXT,
+  PRIMARY KEY (server, reference));
+CREATE INDEX change_state ON change (server, state);
+CREATE TABLE run (id INTEGER NOT NULL PRIMARY KEY, server INTEGER NOT NULL REFERENCES server (id),
+  kind TEXT NOT NULL, started TEXT NOT NULL, ended TEXT, outcome TEXT, counts TEXT);
+INSERT INTO meta VALUES ('schema', '1'), ('study', 'TEST01'), ('fhir', 'R4'), ('key', 'k');
+INSERT INTO server VALUES (1, 'test', 'u', 'http://127.0.0.1:1/fhir');
+INSERT INTO change VALUES
+  (1, 'Patient/a', 'a', '{"resourceType":"Patient","id":"a"}', 'h1', 'done', 1, 'h1', '7', NULL),
+  (1, 'Group/g', '', '{"resourceType":"Group","id":"g","member":[{}]}', 'h2', 'new', 0, NULL, NULL,
+   NULL),
+  (1, 'ResearchStudy/s', '', '{"resourceType":"ResearchStudy","id":"s"}', 'h3', 'sent', 1, NULL,
+   NULL, NULL);
+"""
+
+
+@pytest.fixture
+def file(folder: Path) -> Path:
+    path = folder / ".study-fhir" / "o.sqlite"
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(VERSION_1)
+    return path
+
+
+def test_an_older_outbox_goes_on_where_it_was(folder: Path, file: Path) -> None:
+    with open_outbox(folder) as outbox:
+        row = outbox.server_id(Server("test", "http://127.0.0.1:2/fhir"))
+        known = outbox.known(row)
+    assert {name: (c.state, c.stage) for name, c in known.items()} == {
+        "Patient/a": ("done", 1), "Group/g": ("new", 2), "ResearchStudy/s": ("sent", 0),
+    }  # fmt: skip
+    assert known["Patient/a"].version == "7"
+    copy = file.with_name("o.sqlite.v1")
+    assert copy.stat().st_mode & 0o077 == 0
+    with closing(sqlite3.connect(copy)) as db:
+        assert db.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone() == ("1",)
+
+
+def test_a_migration_that_fails_leaves_the_old_outbox(
+    folder: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from adapter.outbox import migrations
+
+    def half(db: object) -> None:
+        migrations.leases_and_deletions(db)  # type: ignore[arg-type]
+        raise RuntimeError("power cut")
+
+    monkeypatch.setitem(migrations.STEPS, 1, half)
+    with pytest.raises(RuntimeError):
+        open_outbox(folder)
+    with closing(sqlite3.connect(file)) as db:
+        columns = [row[1] for row in db.execute("PRAGMA table_info(change)")]
+    assert "stage" not in columns
+
+
+def test_a_newer_outbox_is_left_alone(folder: Path, file: Path) -> None:
+    with closing(sqlite3.connect(file)) as db:
+        db.execute("UPDATE meta SET value = '99' WHERE name = 'schema'")
+        db.commit()
+        before = list(db.iterdump())
+    with pytest.raises(OutboxError, match="newer version"):
+        open_outbox(folder)
+    with closing(sqlite3.connect(file)) as db:
+        assert list(db.iterdump()) == before
+
+
+@pytest.mark.parametrize("damage", ["truncated", "overwritten", "no database"])
+def test_a_damaged_outbox_is_never_taken_for_an_empty_one(folder: Path, damage: str) -> None:
+    with open_outbox(folder) as outbox:
+        outbox.server_id(Server("test", "http://127.0.0.1:1/fhir"))
+    file = folder / ".study-fhir" / "o.sqlite"
+    whole = file.read_bytes()
+    spoiled = {
+        "truncated": whole[: len(whole) // 2],
+        "overwritten": b"\xff" * 4096 + whole[4096:],
+        "no database": b"this is no database, but it is long enough to be one" * 20,
+    }
+    file.write_bytes(spoiled[damage])
+    with pytest.raises(OutboxError, match=r"damaged|cannot be used"):
+        open_outbox(folder)
+
+
+def test_another_server_of_the_same_name_is_refused(folder: Path) -> None:
+    with open_outbox(folder) as outbox:
+        row = outbox.server_id(Server("main", "https://one.test:8443/fhir"))
+        assert outbox.server_id(Server("main", "https://one.test:9443/fhir/")) == row
+        with pytest.raises(OutboxError, match=r"was at https://one.test:9443/fhir/, now"):
+            outbox.server_id(Server("main", "https://two.test/fhir"))

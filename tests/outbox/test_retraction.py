@@ -1,0 +1,105 @@
+"""A family withdraws: everything of the child goes, in order, and nothing comes back."""
+
+from __future__ import annotations
+
+import pytest
+
+from adapter.demo.server import EmbeddedServer
+from adapter.errors import UnavailableError, UsageError
+from adapter.fhir.transport import Answer, Refusal, Transport
+from adapter.outbox import Outbox, Server, plan, push, retract, verify
+from adapter.recipes import Mapped
+
+
+def target(server: EmbeddedServer) -> Server:
+    return Server("test", server.url)
+
+
+def first_subject(mapped: list[Mapped]) -> str:
+    return next(m.subject for m in mapped if m.subject)
+
+
+def test_a_withdrawn_child_is_gone_and_stays_gone(
+    server: EmbeddedServer, outbox: Outbox, mapped: list[Mapped]
+) -> None:
+    push(outbox, target(server), mapped)
+    subject = first_subject(mapped)
+    count = sum(m.subject == subject for m in mapped)
+    done = retract(outbox, target(server), subject)
+    assert (done.deleted, done.remains, done.is_proven) == (count, {}, True)
+    again = push(outbox, target(server), mapped)  # the source still has the child
+    assert again.writes == 0
+    found = verify(outbox, target(server))
+    assert (found.missing, found.dangling) == ([], [])
+    assert plan(outbox, target(server), mapped).counts["create"] == 0
+
+
+def test_lists_are_written_without_the_child_first(
+    server: EmbeddedServer, outbox: Outbox, mapped: list[Mapped]
+) -> None:
+    push(outbox, target(server), mapped)
+    subject = first_subject(mapped)
+    retract(outbox, target(server), subject)
+    transport = Transport(server.url)
+    groups = [m for m in mapped if m.resource["resourceType"] == "Group" and "member" in m.resource]
+    for group in groups:
+        assert f"Patient/{subject}" not in str(transport.get(group.reference).body)
+    transport.close()
+    assert groups
+
+
+def test_only_the_hash_is_kept(
+    server: EmbeddedServer, outbox: Outbox, mapped: list[Mapped]
+) -> None:
+    push(outbox, target(server), mapped)
+    subject = first_subject(mapped)
+    retract(outbox, target(server), subject)
+    row = outbox.server_id(target(server))
+    left = outbox.of_subject(row, subject)
+    assert {change.state for change in left} == {"withdrawn"}
+    assert {change.content for change in left} == {b""}
+
+
+def test_what_was_never_sent_cannot_be_withdrawn(server: EmbeddedServer, outbox: Outbox) -> None:
+    with pytest.raises(UsageError, match="nothing of this subject"):
+        retract(outbox, target(server), "snobody")
+
+
+def test_a_server_that_is_away_blocks_the_child_already(
+    server: EmbeddedServer, outbox: Outbox, mapped: list[Mapped]
+) -> None:
+    push(outbox, target(server), mapped)
+    subject = first_subject(mapped)
+
+    class Away(Transport):
+        def _send(self, *_args: object, **_more: object) -> Answer:
+            raise UnavailableError("the server cannot be reached")
+
+    with pytest.raises(UnavailableError):
+        retract(
+            outbox, target(server), subject, wait=0,
+            transport_factory=lambda s: Away(s.url), sleep=lambda _: None,
+        )  # fmt: skip
+    assert subject in outbox.withdrawn(outbox.server_id(target(server)))
+    assert retract(outbox, target(server), subject).is_proven
+
+
+def test_what_a_server_will_not_delete_is_said(
+    server: EmbeddedServer, outbox: Outbox, mapped: list[Mapped]
+) -> None:
+    push(outbox, target(server), mapped)
+    subject = first_subject(mapped)
+
+    class Keeping(Transport):
+        def post(self, bundle: dict[str, object]) -> Answer:
+            if any(e["request"]["method"] == "DELETE" for e in bundle["entry"]):  # type: ignore[attr-defined]
+                raise Refusal(405, ("not-supported",))
+            return super().post(bundle)
+
+        def delete(self, path: str, version: str | None = None) -> Answer:
+            raise Refusal(405, ("not-supported",))
+
+    done = retract(outbox, target(server), subject, transport_factory=lambda s: Keeping(s.url))
+    assert not done.is_proven
+    assert set(done.remains) == {m.reference for m in mapped if m.subject == subject}
+    assert "405" in next(iter(done.remains.values()))
