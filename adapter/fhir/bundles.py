@@ -70,7 +70,7 @@ def _entry(base_url: str, change: Any) -> dict[str, Any]:
         request["ifMatch"] = f'W/"{change.version}"'
     if change.action != "put":
         return {"request": request}
-    return {"fullUrl": f"{base_url}/{place}", "resource": change.resource, "request": request}
+    return {"fullUrl": f"{base_url}/{place}", "resource": change.body, "request": request}
 
 
 def reading(references: Sequence[str]) -> dict[str, Any]:

@@ -6,9 +6,11 @@ is never split. Groups of people, lists and provenance go last, after everything
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+_WRITTEN = re.compile(rb'"reference":"([^"\\]+)"')
 LAST = frozenset(("Group", "List", "Provenance"))
 
 
@@ -23,6 +25,14 @@ def references(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from references(item)
+
+
+def written_references(content: bytes) -> tuple[str, ...]:
+    """Every literal reference in a resource's JSON as ``fhir.json.dumps`` writes it.
+
+    A text that spells one has its quotes escaped, so it is none.
+    """
+    return tuple(found.decode() for found in _WRITTEN.findall(content))
 
 
 def is_literal(target: str) -> bool:

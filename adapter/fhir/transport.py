@@ -89,7 +89,7 @@ class Transport:
         """POST a Bundle to the base."""
         return self._send("POST", "", dumps(bundle))
 
-    def put(self, path: str, resource: dict[str, Any], version: str | None = None) -> Answer:
+    def put(self, path: str, resource: Any, version: str | None = None) -> Answer:
         """PUT a resource; with a version, only over that one."""
         return self._send("PUT", path, dumps(resource), _if_match(version))
 

@@ -63,6 +63,7 @@ def leases_and_deletions(db: sa.Connection) -> None:
         "place TEXT",
     ):
         db.exec_driver_sql(f"ALTER TABLE change ADD COLUMN {column}")
+    db.exec_driver_sql("CREATE INDEX change_subject ON change (server, subject, stage, state)")
     table = change_table
     of_study = db.execute(
         sa.select(table.c.server, table.c.reference, table.c.content).where(table.c.subject == "")

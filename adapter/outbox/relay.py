@@ -15,11 +15,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+import orjson
+
 from adapter.errors import AuthenticationError, BusyError, ProtocolError, UnavailableError
 from adapter.fhir.bundles import entries_read, packed, read_singly, reading, writing
 from adapter.fhir.capability import Capability, read_capability
-from adapter.fhir.json import content_hash, dumps, equal, loads
-from adapter.fhir.order import is_literal, references
+from adapter.fhir.json import content_hash, dumps, equal
+from adapter.fhir.order import is_literal, written_references
 from adapter.fhir.transport import Refusal, Transport, Unknown
 from adapter.fhir.writing import CONFLICT, Verdict, bundle_verdicts, version_of
 from adapter.outbox.leases import Lease, LeaseLostError
@@ -193,9 +195,7 @@ class Relay:
         try:
             for _, changes in claimed:
                 for change in changes:
-                    if change.action == "put":
-                        change.resource = loads(change.content)
-                        change.targets = tuple(references(change.resource))
+                    change.targets = written_references(change.content)
             puts = [[c for c in changes if c.action == "put"] for _, changes in claimed]
             deletions = [[c for c in changes if c.action == "delete"] for _, changes in claimed]
             self._send(puts)
@@ -214,9 +214,6 @@ class Relay:
     def _delete(self, subjects: Sequence[Sequence[Change]]) -> None:
         """What refers to others goes first: the order of writes, backwards."""
         for changes in subjects:
-            for change in changes:
-                held = loads(change.content) if change.content else {}
-                change.targets = tuple(references(held))
             for bundle in packed([changes], self.lessons.limits):
                 self._bundle([list(reversed(group)) for group in reversed(bundle)])
 
@@ -334,7 +331,8 @@ class Relay:
 
     def _ask(self, changes: list[Change]) -> dict[str, Verdict]:
         for change in changes:
-            change.resource = self._as_sent(change) if change.action == "put" else {}
+            moved = self.lessons.places and change.action == "put"
+            change.body = self._as_sent(change) if moved else orjson.Fragment(change.content)
         kind = self.lessons.kind
         if kind == "single":
             return {c.reference: write_alone(self.transport, c, self.lessons) for c in changes}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from adapter.fhir.json import dumps, loads
 from adapter.fhir.transport import Answer, Refusal, Transport
 from adapter.fhir.writing import CONFLICT, GONE, Verdict, etag, place_of, version_of
 
@@ -26,7 +27,7 @@ def write_alone(transport: Transport, change: Change, lessons: Lessons) -> Verdi
             return _deleted(transport.delete(place, change.version))
         if change.place is None and change.version is None and lessons.creates_conditionally(kind):
             return _created(transport, change)
-        return _proven(transport.put(place, change.resource, change.version), place)
+        return _proven(transport.put(place, change.body, change.version), place)
     except Refusal as refusal:
         if refusal.status == NO_IDS_OF_OURS and change.version is None and change.action == "put":
             lessons.creates_only_conditionally(kind)
@@ -37,10 +38,11 @@ def write_alone(transport: Transport, change: Change, lessons: Lessons) -> Verdi
 def _created(transport: Transport, change: Change) -> Verdict:
     """Create unless there is one with our identifier; the server names the place."""
     kind = change.reference.partition("/")[0]
-    condition = _condition(change.resource)
+    sent = loads(dumps(change.body))
+    condition = _condition(sent)
     if condition is None:
         return Verdict("refused", NO_IDS_OF_OURS, issues=("no identifier to create it by",))
-    resource = {name: value for name, value in change.resource.items() if name != "id"}
+    resource = {name: value for name, value in sent.items() if name != "id"}
     try:
         answer = transport.create(kind, resource, condition)
     except Refusal as refusal:

@@ -66,8 +66,14 @@ class Change:
     version: str | None = None
     reason: str | None = None
     place: str | None = None
-    targets: tuple[str, ...] = ()
-    resource: dict[str, Any] = field(default_factory=dict)
+    targets: tuple[str, ...] = ()  # what the content refers to
+    body: Any = None  # what is sent: the content, or what this server takes of it
+
+    @property
+    def resource(self) -> dict[str, Any]:
+        """The content as plain FHIR JSON, parsed anew each time."""
+        found: dict[str, Any] = loads(self.content)
+        return found
 
 
 class Outbox:

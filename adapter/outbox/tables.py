@@ -52,6 +52,7 @@ change_table = sa.Table(
     sa.Column("reason", sa.Text),
     sa.Column("place", sa.Text),  # Type/id on a server that gives ids of its own
     sa.Index("change_state", "server", "state"),
+    sa.Index("change_subject", "server", "subject", "stage", "state"),
 )
 # Who works on which subject. A fence grows with each owner: an owner of the past writes nothing.
 lease_table = sa.Table(

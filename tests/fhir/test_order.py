@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from adapter.errors import ProtocolError
 from adapter.fhir.bundles import MAX_ENTRIES, Limits, entries_read, packed
-from adapter.fhir.order import groups, is_last, is_literal
+from adapter.fhir.json import dumps
+from adapter.fhir.order import groups, is_last, is_literal, references, written_references
 
 
 @dataclass
@@ -90,6 +91,15 @@ def test_member_groups_go_last_and_definitions_do_not() -> None:
 def test_reads_must_all_be_accounted_for() -> None:
     with pytest.raises(ProtocolError):
         entries_read(["Patient/a"], {"type": "batch-response", "entry": []})
+
+
+def test_references_are_found_in_the_bytes_as_in_the_tree() -> None:
+    resource = {
+        "resourceType": "Basic",
+        "subject": {"reference": "Patient/a", "display": 'x"reference":"Patient/b"'},
+        "extension": [{"url": "u", "valueReference": {"reference": "#c"}}],
+    }
+    assert list(written_references(dumps(resource))) == list(references(resource))
 
 
 @pytest.mark.parametrize(

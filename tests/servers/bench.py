@@ -1,0 +1,191 @@
+"""How fast the sync is, in one run on one machine.
+
+    python tests/servers/bench.py STUDY [--server URL] [--plan-size N] [--json]
+
+``sink``: the study pushed to a server that accepts everything at once, outbox commits included.
+``raw`` and ``push``: the same bundles posted to a real server by a loop that does nothing else, and
+by a push (each to a server of its own: an embedded one, or ``--server`` with fresh ids).
+``plan``: planning so many resources of which none has changed, from NDJSON, with its peak memory.
+"""
+
+# ruff: noqa: E402, T201  a script
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+sys.path[:0] = [str(Path(__file__).parents[2])]
+
+from adapter.demo.server import EmbeddedServer
+from adapter.fhir.bundles import Limits, packed, writing
+from adapter.fhir.json import content_hash, dumps, loads
+from adapter.fhir.order import references
+from adapter.mapping import map_study
+from adapter.outbox import Outbox, Server, plan, push
+from adapter.outbox.store import Change, stage_of
+from adapter.outbox.tables import change_table
+from adapter.study import Study
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A resource and its subject."""
+
+    resource: dict[str, Any]
+    subject: str
+
+
+def fresh(folder: Path, name: str) -> Outbox:
+    """A new outbox."""
+    return Outbox.open(folder / name, study="S", release="R4", key_fingerprint="k")
+
+
+def push_rate(folder: Path, name: str, url: str, mapped: list[Any]) -> float:
+    """Resources a second of one push with a new outbox."""
+    with fresh(folder, name) as outbox:
+        begun = time.perf_counter()
+        done = push(outbox, Server("bench", url), mapped)
+        spent = time.perf_counter() - begun
+    if done.created != len(mapped):
+        raise SystemExit(f"{done.created} of {len(mapped)} created")
+    return len(mapped) / spent
+
+
+def raw_rate(url: str, mapped: list[Any]) -> float:
+    """Resources a second of a loop that posts the prepared bundles, and looks at no answer."""
+    changes = []
+    for each in mapped:
+        reference = f"{each.resource['resourceType']}/{each.resource['id']}"
+        change = Change(reference, each.subject, dumps(each.resource), "")
+        change.body = each.resource
+        change.targets = tuple(references(each.resource))
+        change.stage = stage_of(each.resource, each.subject)
+        changes.append(change)
+    subjects: dict[tuple[int, str], list[Change]] = {}
+    for change in changes:
+        subjects.setdefault((change.stage, change.subject), []).append(change)
+    ordered = [subjects[key] for key in sorted(subjects)]
+    bundles = []
+    for bundle in packed(ordered, Limits()):
+        flat = [change for group in bundle for change in group]
+        bundles.append(dumps(writing(url, "transaction", flat)))
+    headers = {"Content-Type": "application/fhir+json", "Prefer": "return=minimal"}
+    with requests.Session() as session:
+        begun = time.perf_counter()
+        for body in bundles:
+            session.post(url, data=body, headers=headers, timeout=300).raise_for_status()
+        return len(changes) / (time.perf_counter() - begun)
+
+
+def planned(folder: Path, mapped: list[Any], size: int) -> tuple[float, float]:
+    """Seconds to plan so many unchanged resources from NDJSON, and MB that memory grew."""
+    lines = [dumps(each.resource) for each in mapped]
+    file = folder / "all.ndjson"
+    with fresh(folder, "plan.sqlite") as outbox, file.open("wb") as out:
+        row = outbox.server_id(Server("bench", "http://127.0.0.1:1/fhir"))
+        rows = []
+        for number in range(size):
+            one = loads(lines[number % len(lines)])
+            one["id"] = f"s{number}"
+            out.write(dumps(one) + b"\n")
+            digest = content_hash(one)
+            rows.append({"server": row, "reference": f"{one['resourceType']}/{one['id']}",
+                         "subject": "", "content": b"{}", "hash": digest, "state": "done",
+                         "attempts": 1, "acked_hash": digest, "version": "1"})  # fmt: skip
+            if len(rows) == 10_000 or number == size - 1:
+                with outbox._engine.begin() as db:
+                    db.execute(change_table.insert(), rows)
+                rows = []
+        out.flush()
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        begun = time.perf_counter()
+        found = plan(outbox, Server("bench", "http://127.0.0.1:1/fhir"), _read(file))
+        spent = time.perf_counter() - begun
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    if found.unchanged != size or found.items:
+        raise SystemExit(f"{found.unchanged} of {size} unchanged: {found.items[:3]}")
+    return spent, grown / 1024
+
+
+def _read(file: Path) -> Iterator[Wanted]:
+    with file.open("rb") as lines:
+        for line in lines:
+            yield Wanted(loads(line), "")
+
+
+def measure(study: Path, url: str | None, size: int) -> dict[str, float]:
+    """Every figure by name."""
+    figures: dict[str, float] = {}
+    mapped = map_study(Study(study)).resources
+    figures["resources"] = len(mapped)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        sink = subprocess.Popen([sys.executable, Path(__file__).with_name("sink.py"), str(port)])  # noqa: S603
+        try:
+            _await(port)
+            sink_url = f"http://127.0.0.1:{port}/fhir"
+            figures["sink, raw, a second"] = raw_rate(sink_url, mapped)
+            figures["sink, push, a second"] = push_rate(folder, "sink.sqlite", sink_url, mapped)
+        finally:
+            sink.kill()
+            sink.wait()
+        if url is None:
+            with EmbeddedServer() as server:
+                figures["server, raw, a second"] = raw_rate(server.url, mapped)
+            with EmbeddedServer() as server:
+                rate = push_rate(folder, "server.sqlite", server.url, mapped)
+                figures["server, push, a second"] = rate
+            raw = figures["server, raw, a second"]
+            figures["push by raw"] = figures["server, push, a second"] / raw
+        else:
+            figures["server, push, a second"] = push_rate(folder, "s.sqlite", url, mapped)
+        if size:
+            seconds, grown = planned(folder, mapped, size)
+            figures["planned"] = size
+            figures["plan, seconds"], figures["plan, MB more"] = seconds, grown
+    return figures
+
+
+def _await(port: int) -> None:
+    for _ in range(100):
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("study", type=Path)
+    parser.add_argument("--server", help="push to this one instead of an embedded one")
+    parser.add_argument("--plan-size", type=int, default=1_000_000)
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    figures = measure(given.study, given.server, given.plan_size)
+    if given.json:
+        print(json.dumps({name: round(figure, 3) for name, figure in figures.items()}, indent=1))
+        return
+    for name, figure in figures.items():
+        print(f"{name:26} {figure:12,.2f}" if figure < 100 else f"{name:26} {figure:12,.0f}")
+
+
+if __name__ == "__main__":
+    main()
