@@ -43,6 +43,17 @@ def loads(text: bytes | str) -> Any:
         raise ValueError("nested too deeply") from None
 
 
+def loads_answer(text: bytes) -> Any:
+    """Parsed JSON of a server's answer, numbers as Decimal or int: as ``loads``, but quicker.
+
+    Of a key that stands twice the last one counts. Raises ValueError for what is not JSON.
+    """
+    try:
+        return json.loads(text, parse_float=Decimal, parse_constant=_refuse)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
 def _refuse(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 

@@ -23,7 +23,7 @@ from adapter.errors import (
     RefusedError,
     UnavailableError,
 )
-from adapter.fhir.json import dumps, loads
+from adapter.fhir.json import dumps, loads_answer
 from adapter.fhir.writing import BUSY, issue_codes
 
 FHIR_JSON = "application/fhir+json"
@@ -216,7 +216,7 @@ def _parsed(headers: dict[str, str], data: bytes) -> Any:
     if "json" not in headers.get("content-type", ""):
         return None
     try:
-        return loads(data)
+        return loads_answer(data)
     except ValueError:
         return None
 

@@ -156,18 +156,16 @@ class Leases:
                     .values(owner="", until=0.0)
                 )
 
-    def holders(self, server: int) -> list[str]:
-        """The other owners that hold a lease now."""
-        with self._engine.connect() as db:
+    def taken(self, server: int) -> dict[str, str]:
+        """The subjects that other owners hold now, with their owner."""
+        with self._engine.connect().execution_options(reading=True) as db:
             now = self.now(db)
             rows = db.execute(sa.select(lease_table).where(lease_table.c.server == server)).all()
-        return sorted(
-            {
-                row.owner
-                for row in rows
-                if row.owner not in ("", self.owner) and row.until > now and not is_gone(row.owner)
-            }
-        )
+        others = {row.owner for row in rows} - {"", self.owner}
+        gone = {owner for owner in others if is_gone(owner)}
+        return {
+            row.subject: row.owner for row in rows if row.owner in others - gone and row.until > now
+        }
 
 
 def insert_for(db: sa.Connection) -> Callable[..., sa.dialects.postgresql.Insert]:

@@ -178,7 +178,7 @@ class Relay:
                 break
             waited_since = waited_since or self.clock()
             if self.clock() - waited_since > max(self.wait, OTHERS_DELAY):
-                holders = ", ".join(self.outbox.leases.holders(self.row))
+                holders = ", ".join(sorted(set(self.outbox.leases.taken(self.row).values())))
                 raise BusyError(
                     f"another process is at work: {holders}",
                     hint="nothing is lost: push again when it is done",

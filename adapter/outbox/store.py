@@ -308,35 +308,37 @@ class Outbox:
                 .order_by(table.c.subject)
             )
             waiting = db.execute(counted).all()
-        claimed: list[tuple[Lease, list[Change]]] = []
+        taken = self.leases.taken(server)
+        chosen: list[str] = []
         total = 0
         for subject, count in waiting:
-            if claimed and total + count > entries:
+            if subject in taken:
+                continue
+            if chosen and total + count > entries:
                 break
-            for lease in self.leases.claim(server, [subject]):
-                changes = self._pending(server, subject, stage)
-                if changes:
-                    claimed.append((lease, changes))
-                    total += count
-                else:
-                    self.leases.release([lease])  # another process was faster
-        return claimed
+            chosen.append(subject)
+            total += count
+        leases = self.leases.claim(server, chosen)
+        found = self._pending(server, [lease.subject for lease in leases], stage)
+        idle = [lease for lease in leases if lease.subject not in found]
+        self.leases.release(idle)  # another process was faster
+        return [(lease, found[lease.subject]) for lease in leases if lease.subject in found]
 
-    def _pending(self, server: int, subject: str, stage: int) -> list[Change]:
+    def _pending(self, server: int, subjects: list[str], stage: int) -> dict[str, list[Change]]:
+        """What is left to send of these subjects in a stage, by subject."""
         table = change_table
         columns = [c for c in table.c if c.name not in ("server", "attempts")]
-        query = (
-            sa.select(*columns)
-            .where(
-                table.c.server == server,
-                table.c.subject == subject,
-                table.c.stage == stage,
-                table.c.state.in_(PENDING),
-            )
-            .order_by(table.c.reference)
+        query = sa.select(*columns).where(
+            table.c.server == server, table.c.stage == stage, table.c.state.in_(PENDING)
         )
+        found: dict[str, list[Change]] = {}
         with self._reading() as db:
-            return [Change(**row._mapping) for row in db.execute(query)]
+            for part in _parts(subjects):
+                for row in db.execute(query.where(table.c.subject.in_(part or []))):
+                    found.setdefault(row.subject, []).append(Change(**row._mapping))
+        for changes in found.values():  # in SQL, this order would walk the whole table by its key
+            changes.sort(key=lambda change: change.reference)
+        return found
 
     def is_pending(self, server: int) -> bool:
         """Whether anything is left to send, by whomever."""
