@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from adapter.errors import EXIT, UsageError, Where
 from adapter.explain import Explanation
 from adapter.explain import explain as explain_place
 from adapter.fhir.json import dumps, loads
+from adapter.fhir.omit import Omission, reduced
 from adapter.mapping import MapResult, Progress, map_study, silent
 from adapter.outbox import Outbox, Plan, PushResult, Server, VerifyResult
 from adapter.privacy import id_function
@@ -46,6 +48,7 @@ class Pushed:
             "rejected": len(self.mapped.rejects),
             "resources": self.mapped.counts,
             "push": self.result.to_json(),
+            "omitted": dict(self.result.omitted),
         }
 
 
@@ -129,19 +132,26 @@ def plan(
 
     ``live`` compares with what the server holds instead of what it acknowledged.
     """
-    target = connect(study.settings.server(server))
+    settings = study.settings.server(server)
+    target = connect(settings)
     mapped = map_study(study)
+    omitted: Counter[str] = Counter()
+    wanted = reduced(mapped.resources, _omission(settings), omitted)
     with open_outbox(study) as outbox:
-        if not live:
-            return mapped, box.plan(outbox, target, mapped.resources, with_values=with_values)
-        transport = box.connect(target)
-        try:
-            found = box.plan_live(
-                outbox, target, mapped.resources, transport, with_values=with_values
-            )
-        finally:
-            transport.close()
-        return mapped, found
+        if live:
+            transport = box.connect(target)
+            try:
+                found = box.plan_live(outbox, target, wanted, transport, with_values=with_values)
+            finally:
+                transport.close()
+        else:
+            found = box.plan(outbox, target, wanted, with_values=with_values)
+    found.omitted = omitted
+    return mapped, found
+
+
+def _omission(server: ServerSettings) -> Omission:
+    return Omission(server.omit_extensions, server.omit_meta_profile)
 
 
 def push(
@@ -159,21 +169,25 @@ def push(
     UsageError when the study or the server has moved on since. Raises UnavailableError when the
     server is not back within ``wait`` seconds (all is kept).
     """
-    target = connect(study.settings.server(server))
+    settings = study.settings.server(server)
+    target = connect(settings)
+    omitted: Counter[str] = Counter()
     with open_outbox(study) as outbox:
         if mapped is None:
             study.passed |= outbox.accepted(target)  # it passed the gate before it was sent
             mapped = map_study(study, progress)
+        wanted = list(reduced(mapped.resources, _omission(settings), omitted))
         if planned:
-            _same_plan(planned, box.plan(outbox, target, mapped.resources))
+            _same_plan(planned, box.plan(outbox, target, wanted))
         result = box.push(
             outbox,
             target,
-            mapped.resources,
+            wanted,
             release=study.settings.fhir,
             wait=wait,
             progress=progress,
         )
+    result.omitted = omitted
     return Pushed(mapped, result)
 
 

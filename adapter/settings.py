@@ -57,6 +57,8 @@ class ServerSettings:
     url: str
     token_file: Path | None = None
     ca_file: Path | None = None
+    omit_extensions: tuple[str, ...] = ()  # URL prefixes
+    omit_meta_profile: bool = False
 
     def token(self) -> str | None:
         """The bearer token, or None. Raises ConfigurationError when its file cannot be read."""
@@ -226,6 +228,8 @@ def _server(folder: Path, name: str, spec: Mapping[str, Any]) -> ServerSettings:
         url=spec["url"].rstrip("/"),
         token_file=folder / token if token else None,
         ca_file=folder / authority if authority else None,
+        omit_extensions=tuple(spec.get("omit-extensions", ())),
+        omit_meta_profile=spec.get("meta-profile") == "omit",
     )
 
 

@@ -30,6 +30,8 @@ def command(study: Path, server: str, live: bool, with_values: bool, out: Path |
             raise UsageError("the file cannot be written", where=Where(file=str(out))) from None
     for action, count in found.counts.items():
         output.print(f"{action:<10} {count:>8,}")
+    for url, count in found.omitted.items():
+        output.print(f"left out   {count:>8,}  {url}", markup=False)
     if mapped.rejects:
         output.print(f"rejected   {len(mapped.rejects):>8,}  (rows and cells; see `map`)")
     return service.exit_of(mapped)

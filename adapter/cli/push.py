@@ -34,6 +34,8 @@ def command(study: Path, server: str, wait: float, planned: Path | None, form: s
         return pushed.exit
     for name, count in pushed.result.to_json().items():
         output.print(f"{name:<10} {count:>8,}")
+    for url, count in pushed.result.omitted.items():
+        output.print(f"left out   {count:>8,}  {url}", markup=False)
     if pushed.mapped.rejects:
         output.print(rejects_table(pushed.mapped.rejects))
     return pushed.exit

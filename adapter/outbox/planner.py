@@ -6,7 +6,7 @@ import hashlib
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Protocol
@@ -94,6 +94,7 @@ class Plan:
     server: str
     items: list[Item] = field(default_factory=list)
     unchanged: int = 0
+    omitted: Mapping[str, int] = field(default_factory=dict)  # what the server is spared, by URL
 
     @property
     def counts(self) -> dict[str, int]:
@@ -114,6 +115,7 @@ class Plan:
             "server": self.server,
             "digest": self.digest,
             "counts": self.counts,
+            "omitted": dict(self.omitted),
             "items": [item.to_json() for item in self.items],
         }
 

@@ -57,6 +57,7 @@ class PushResult:
     parked: int = 0
     requests: int = 0
     sent: Counter[str] = field(default_factory=Counter)
+    omitted: Counter[str] = field(default_factory=Counter)  # what the server is spared, by URL
 
     @property
     def writes(self) -> int:

@@ -1,0 +1,93 @@
+"""What a server cannot hold is left out for it, and counted: extensions by URL, ``meta.profile``.
+
+Some servers refuse what they do not know: a strict HAPI refuses HL7's cross-version extensions and
+profiles that it has not been given. Nothing else of a resource changes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+PROFILE = "meta.profile"
+
+
+@dataclass(frozen=True, slots=True)
+class Omission:
+    """What one server is spared: extensions whose URL begins so, and ``meta.profile``."""
+
+    extensions: tuple[str, ...] = ()
+    meta_profile: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.extensions) or self.meta_profile
+
+
+@dataclass(frozen=True, slots=True)
+class Reduced:
+    """A resource without what is left out, and the subject it belongs to."""
+
+    resource: dict[str, Any]
+    subject: str
+
+
+def reduced(resources: Iterable[Any], omission: Omission, counts: Counter[str]) -> Iterator[Any]:
+    """The resources as a server takes them; ``counts`` grows by what is left out, by URL."""
+    for each in resources:
+        if not omission:
+            yield each
+            continue
+        resource = without(each.resource, omission, counts)
+        yield each if resource is each.resource else Reduced(resource, each.subject)
+
+
+def without(resource: dict[str, Any], omission: Omission, counts: Counter[str]) -> dict[str, Any]:
+    """The resource itself when there is nothing to leave out, else a copy without it."""
+    before = counts.total()
+    kept: dict[str, Any] = _without(resource, omission.extensions, counts)
+    meta = kept.get("meta")
+    if omission.meta_profile and isinstance(meta, dict) and "profile" in meta:
+        counts[PROFILE] += 1
+        kept = {**kept, "meta": {name: held for name, held in meta.items() if name != "profile"}}
+        if not kept["meta"]:
+            del kept["meta"]
+    return kept if counts.total() > before else resource
+
+
+def _without(value: Any, prefixes: tuple[str, ...], counts: Counter[str]) -> Any:
+    if isinstance(value, list):
+        return _list_without(value, prefixes, counts)
+    if not isinstance(value, dict):
+        return value
+    kept = {}
+    for name, held in value.items():
+        if name in ("extension", "modifierExtension") and isinstance(held, list):
+            left = [one for one in held if not _is_omitted(one, prefixes, counts)]
+            held = _without(left, prefixes, counts)
+        else:
+            held = _without(held, prefixes, counts)
+        if held not in ({}, []) and not (name.startswith("_") and _is_hollow(held)):
+            kept[name] = held
+    return kept
+
+
+def _list_without(values: list[Any], prefixes: tuple[str, ...], counts: Counter[str]) -> list[Any]:
+    """Of a list, what is empty now goes; where ``null`` keeps the places, it stays as ``null``."""
+    kept = [_without(one, prefixes, counts) for one in values]
+    if any(one is None for one in values):
+        return [None if one == {} else one for one in kept]
+    return [one for one in kept if one != {}]
+
+
+def _is_hollow(held: Any) -> bool:
+    return isinstance(held, list) and all(one in (None, {}) for one in held)
+
+
+def _is_omitted(extension: Any, prefixes: tuple[str, ...], counts: Counter[str]) -> bool:
+    url = extension.get("url") if isinstance(extension, dict) else None
+    if not isinstance(url, str) or not url.startswith(prefixes):
+        return False
+    counts[url] += 1
+    return True
