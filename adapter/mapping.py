@@ -25,6 +25,7 @@ from adapter.sources.ctgov import read_registration
 from adapter.study import Study
 from adapter.validation import Validator
 from mappings import map_entity, map_subject
+from mappings.context import KINDS
 from mappings.entities import Cohort, Form, Product, Question, Site, Subject, Treatment
 from mappings.entities import Study as StudyEntity
 from mappings.study_record import map_cohort
@@ -63,6 +64,16 @@ class MapResult:
     rejects: list[Reject]
     tables: Mapping[str, Table]
     dropped: list[str] = field(default_factory=list)
+    refused: frozenset[str] = frozenset()  # what rejected rows would have made, Type/id
+    refused_subjects: frozenset[str] = frozenset()  # ids of their Patients
+
+    def is_held(self, reference: str, subject: str) -> bool:
+        """Whether a resource is absent only because its row, or its subject's, is rejected."""
+        return (
+            reference in self.refused
+            or reference in self.dropped
+            or subject in self.refused_subjects
+        )
 
     @property
     def counts(self) -> dict[str, int]:
@@ -83,7 +94,20 @@ def map_study(study: Study, progress: Progress = silent) -> MapResult:
     groups, refused = _gate(study, _cohorts(study, assembly, passed), assembly.ledger, progress)
     passed, dropped = passed + groups, dropped + refused
     rejects = assembly.ledger.rejects()
-    result = MapResult(study, passed, {}, rejects, tables, dropped)
+    result = MapResult(
+        study,
+        passed,
+        {},
+        rejects,
+        tables,
+        dropped,
+        refused=frozenset(
+            f"{kind}/{study.context.id(kind, key)}" for kind in KINDS for key in assembly.refused
+        ),
+        refused_subjects=frozenset(
+            study.context.id("Patient", key) for key in assembly.refused_subjects
+        ),
+    )
     result.ledger.update(_ledger(study, assembly.ledger, rejects, result.counts))
     return result
 

@@ -137,17 +137,29 @@ def plan(
     mapped = map_study(study)
     omitted: Counter[str] = Counter()
     wanted = reduced(mapped.resources, _omission(settings), omitted)
+    absence = _absence(mapped)
     with open_outbox(study) as outbox:
         if live:
             transport = box.connect(target)
             try:
-                found = box.plan_live(outbox, target, wanted, transport, with_values=with_values)
+                found = box.plan_live(
+                    outbox, target, wanted, transport, absence=absence, with_values=with_values
+                )
             finally:
                 transport.close()
         else:
-            found = box.plan(outbox, target, wanted, with_values=with_values)
+            found = box.plan(outbox, target, wanted, absence=absence, with_values=with_values)
     found.omitted = omitted
     return mapped, found
+
+
+def _absence(mapped: MapResult) -> box.Absence:
+    sources = mapped.study.settings.sources.values()
+    return box.Absence(
+        exports={source.name: source.export for source in sources},
+        policies={source.name: source.on_vanish for source in sources},
+        held=mapped.is_held,
+    )
 
 
 def _omission(server: ServerSettings) -> Omission:
@@ -162,12 +174,14 @@ def push(
     progress: Progress = silent,
     mapped: MapResult | None = None,
     planned: Path | None = None,
+    allow: bool = False,
 ) -> Pushed:
     """Bring the server in step with the study; only changes are sent, each with proof.
 
-    With ``planned``, a file that ``plan --out`` wrote, exactly that plan is carried out: raises
-    UsageError when the study or the server has moved on since. Raises UnavailableError when the
-    server is not back within ``wait`` seconds (all is kept).
+    ``allow`` lets more than 5 % go that vanished from full exports. With ``planned``, a file that
+    ``plan --out`` wrote, exactly that plan is carried out: raises UsageError when the study or the
+    server has moved on since. Raises UnavailableError when the server is not back within ``wait``
+    seconds (all is kept).
     """
     settings = study.settings.server(server)
     target = connect(settings)
@@ -177,8 +191,13 @@ def push(
             study.passed |= outbox.accepted(target)  # it passed the gate before it was sent
             mapped = map_study(study, progress)
         wanted = list(reduced(mapped.resources, _omission(settings), omitted))
-        if planned:
-            _same_plan(planned, box.plan(outbox, target, wanted))
+        absence = _absence(mapped)
+        if planned or any(policy != "report" for policy in absence.policies.values()):
+            now = box.plan(outbox, target, wanted, absence=absence)
+            if planned:
+                _same_plan(planned, now)
+            gone = [item.reference for item in now.items if item.action == "vanished"]
+            box.vanish(outbox, target, gone, absence, allow)
         result = box.push(
             outbox,
             target,

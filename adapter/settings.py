@@ -35,6 +35,7 @@ class SourceSettings:
     delimiter: str = ","
     decimal: str = "."
     export: str = "delta"
+    on_vanish: str = "report"
     omit: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -246,5 +247,6 @@ def _source(folder: Path, name: str, spec: Mapping[str, Any]) -> SourceSettings:
         delimiter=spec.get("delimiter", ","),
         decimal=spec.get("decimal", "."),
         export=spec.get("export", "delta"),
+        on_vanish=spec.get("on-vanish", "report"),
         omit={column: str(reason) for column, reason in spec.get("omit", {}).items()},
     )

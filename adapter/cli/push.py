@@ -22,12 +22,20 @@ from adapter.study import Study
     type=click.Path(path_type=Path),
     help="Carry out exactly this plan, as `plan --out` wrote it.",
 )
+@click.option("--allow", is_flag=True, help="Let more than 5 % go whose rows have vanished.")
 @FORMAT
-def command(study: Path, server: str, wait: float, planned: Path | None, form: str) -> int:
+def command(
+    study: Path, server: str, wait: float, planned: Path | None, allow: bool, form: str
+) -> int:
     """Bring a FHIR server in step with the study. Only changes are sent, each with proof."""
     with progress_bars() as progress:
         pushed = service.push(
-            Study(study, announce=announce), server, wait=wait, progress=progress, planned=planned
+            Study(study, announce=announce),
+            server,
+            wait=wait,
+            progress=progress,
+            planned=planned,
+            allow=allow,
         )
     if form == "json":
         click.echo(json.dumps(pushed.to_json()))

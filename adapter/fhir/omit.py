@@ -31,6 +31,7 @@ class Reduced:
 
     resource: dict[str, Any]
     subject: str
+    origins: tuple[Any, ...] = ()
 
 
 def reduced(resources: Iterable[Any], omission: Omission, counts: Counter[str]) -> Iterator[Any]:
@@ -40,7 +41,7 @@ def reduced(resources: Iterable[Any], omission: Omission, counts: Counter[str]) 
             yield each
             continue
         resource = without(each.resource, omission, counts)
-        yield each if resource is each.resource else Reduced(resource, each.subject)
+        yield each if resource is each.resource else Reduced(resource, each.subject, each.origins)
 
 
 def without(resource: dict[str, Any], omission: Omission, counts: Counter[str]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from adapter.outbox.planner import Item, Plan, differences, plan, plan_live
 from adapter.outbox.relay import PushResult, connect, push
 from adapter.outbox.retraction import Retraction, retract
 from adapter.outbox.store import Outbox, Server
+from adapter.outbox.vanished import Absence, vanish
 from adapter.outbox.verifier import VerifyResult, verify
 
 
@@ -16,6 +17,7 @@ def status(outbox: Outbox) -> dict[str, Any]:
 
 
 __all__ = [
+    "Absence",
     "DeadLetter",
     "Item",
     "Outbox",
@@ -35,5 +37,6 @@ __all__ = [
     "retract",
     "retry",
     "status",
+    "vanish",
     "verify",
 ]

@@ -60,6 +60,7 @@ def leases_and_deletions(db: sa.Connection) -> None:
     for column in (
         "stage INTEGER NOT NULL DEFAULT 1",
         "action TEXT NOT NULL DEFAULT 'put'",
+        "source TEXT",
         "place TEXT",
     ):
         db.exec_driver_sql(f"ALTER TABLE change ADD COLUMN {column}")

@@ -15,10 +15,12 @@ from adapter.fhir.bundles import read_all
 from adapter.fhir.json import content_hash, equal, without_server_meta
 from adapter.fhir.order import is_last, references
 from adapter.fhir.transport import Transport
-from adapter.outbox.store import Outbox, Server
+from adapter.outbox.store import Change, Outbox, Server
+from adapter.outbox.vanished import Absence
 
 ACTIONS = ("create", "update", "unchanged", "vanished", "held", "retract")
 PAGE = 1_000
+NOTHING_ABSENT = Absence()
 
 
 class Wanted(Protocol):
@@ -125,13 +127,13 @@ def plan(
     server: Server,
     resources: Iterable[Wanted],
     *,
-    held: Collection[str] = (),
+    absence: Absence = NOTHING_ABSENT,
     with_values: bool = False,
 ) -> Plan:
     """Compare by content hash; fields that differ are named by path. Sends nothing.
 
-    ``held`` are references whose rows are rejected now: what was acknowledged stays. Memory does
-    not grow with what is unchanged, but for eight bytes a resource.
+    ``absence`` tells what vanished from what is held back. Memory does not grow with what is
+    unchanged, but for eight bytes a resource.
     """
     row = outbox.server_id(server)
     found = Plan(server.name)
@@ -151,7 +153,7 @@ def plan(
                 old = before.get(reference)
                 paths = tuple(differences(old, resource, with_values)) if old else ()
                 found.items.append(Item("update", reference, hashes[reference], paths))
-    found.items += _others(outbox.acknowledged(row), sorted(seen), held)
+    found.items += _others(outbox.acknowledged(row), sorted(seen), absence)
     return found
 
 
@@ -161,6 +163,7 @@ def plan_live(
     resources: Iterable[Wanted],
     transport: Transport,
     *,
+    absence: Absence = NOTHING_ABSENT,
     with_values: bool = False,
 ) -> Plan:
     """Compare with what the server holds now, as FHIR compares; reads everything, writes nothing.
@@ -189,20 +192,23 @@ def plan_live(
                 held = without_server_meta(there[reference])
                 paths = tuple(differences(held, resource, with_values))
                 found.items.append(Item("update", reference, digest, paths))
-    found.items += _others(outbox.acknowledged(row), sorted(seen), ())
+    found.items += _others(outbox.acknowledged(row), sorted(seen), absence)
     return found
 
 
 def _others(
-    acknowledged: Iterable[tuple[str, str, str]], seen: Sequence[int], held: Collection[str]
+    acknowledged: Iterable[Change], seen: Sequence[int], absence: Absence
 ) -> Iterator[Item]:
     """What the server holds and nobody wants any more: vanished, held back, or to be retracted."""
-    for reference, _, action in acknowledged:
-        mark = _mark(reference)
+    for change in acknowledged:
+        mark = _mark(change.reference)
         place = bisect_left(seen, mark)
-        if place == len(seen) or seen[place] != mark:
-            absent = "held" if reference in held else "vanished"
-            yield Item("retract" if action == "delete" else absent, reference)
+        if place < len(seen) and seen[place] == mark:
+            continue
+        if change.action == "delete":
+            yield Item("retract", change.reference)
+        elif action := absence.of(change.reference, change.subject, change.source):
+            yield Item(action, change.reference)
 
 
 def _mark(reference: str) -> int:

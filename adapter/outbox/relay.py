@@ -125,6 +125,8 @@ def enqueue(outbox: Outbox, row: int, resources: Iterable[Wanted]) -> int:
             continue  # given up until its content changes
         change = Change(reference, each.subject, dumps(each.resource), digest)
         change.stage = stage_of(each.resource, each.subject)
+        origins = getattr(each, "origins", ())
+        change.source = origins[0].source if origins else None
         if before:
             change.acked_hash, change.version = before.acked_hash, before.version
             change.place = before.place

@@ -65,6 +65,7 @@ class Change:
     acked_hash: str | None = None
     version: str | None = None
     reason: str | None = None
+    source: str | None = None
     place: str | None = None
     targets: tuple[str, ...] = ()  # what the content refers to
     body: Any = None  # what is sent: the content, or what this server takes of it
@@ -242,17 +243,21 @@ class Outbox:
 
     def accepted(self, server: Server) -> set[str]:
         """The hashes of all content that a server has acknowledged."""
-        return {digest for _, digest, _ in self.acknowledged(self.server_id(server))}
-
-    def acknowledged(self, server: int) -> Iterator[tuple[str, str, str]]:
-        """(reference, hash, action) of all that the server has acknowledged, page by page."""
-        table = change_table
-        query = sa.select(table.c.reference, table.c.acked_hash, table.c.action).where(
-            table.c.server == server, table.c.acked_hash.is_not(None)
+        row, table = self.server_id(server), change_table
+        query = sa.select(table.c.acked_hash).where(
+            table.c.server == row, table.c.acked_hash.is_not(None)
         )
+        with self._reading() as db:
+            return set(db.execute(query).scalars())
+
+    def acknowledged(self, server: int) -> Iterator[Change]:
+        """All that the server has acknowledged, without content, page by page."""
+        table = change_table
+        columns = [c for c in table.c if c.name not in ("content", "server", "attempts")]
+        query = sa.select(*columns).where(table.c.server == server, table.c.acked_hash.is_not(None))
         with self._engine.connect().execution_options(reading=True, yield_per=10_000) as db:
             for row in db.execute(query):
-                yield row.reference, row.acked_hash, row.action
+                yield Change(content=b"", **row._mapping)
 
     def places(self, server: int) -> dict[str, str]:
         """``Type/id`` on the server of what it gave an id of its own, by our reference."""
@@ -273,13 +278,13 @@ class Outbox:
             {"server": server, "reference": c.reference, "subject": c.subject, "stage": c.stage,
              "action": c.action, "content": c.content, "hash": c.hash, "state": c.state,
              "attempts": 0, "acked_hash": c.acked_hash, "version": c.version, "reason": c.reason,
-             "place": c.place}
+             "source": c.source, "place": c.place}
             for c in changes
             if c.subject not in gone or c.action == "delete"
         ]  # fmt: skip
         if not rows:
             return
-        kept = ("subject", "stage", "action", "content", "hash", "state", "reason")
+        kept = ("subject", "stage", "action", "content", "hash", "state", "reason", "source")
         with self._engine.begin() as db:
             statement = insert_for(db)(change_table)
             new = {name: statement.excluded[name] for name in kept}

@@ -50,6 +50,7 @@ change_table = sa.Table(
     sa.Column("acked_hash", sa.Text),
     sa.Column("version", sa.Text),
     sa.Column("reason", sa.Text),
+    sa.Column("source", sa.Text),  # the source of study.yaml that its rows came from
     sa.Column("place", sa.Text),  # Type/id on a server that gives ids of its own
     sa.Index("change_state", "server", "state"),
     sa.Index("change_subject", "server", "subject", "stage", "state"),

@@ -35,6 +35,8 @@ class Assembly:
 
     ledger: Ledger
     subjects: dict[Key, list[Made]] = field(default_factory=dict)
+    refused: set[Key] = field(default_factory=set)  # keys of rejected rows
+    refused_subjects: set[Key] = field(default_factory=set)
 
     def entities(self) -> Iterable[SubjectEntity]:
         """Every entity of every subject."""
@@ -59,7 +61,13 @@ def assemble(
     for unit in units:
         _book(unit, ledger)
     _book_omissions(tables, ledger)
-    return Assembly(ledger, _entities(units))
+    dead = [unit for unit in units if unit.dead is not None]
+    return Assembly(
+        ledger,
+        _entities(units),
+        refused={key for unit in dead for key in (unit.key, *(d.key for d in unit.drafts)) if key},
+        refused_subjects={unit.key for unit in dead if unit.recipe.entity is Subject and unit.key},
+    )
 
 
 def _unselected(tables: Mapping[str, Table], units: list[Unit]) -> None:

@@ -1,0 +1,95 @@
+"""Rows that disappeared from a full export: what becomes of what the server holds of them.
+
+A row that is only rejected now has not disappeared: what was acknowledged stays (``held``). In a
+delta export an absent row says nothing at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+from adapter.errors import UsageError
+from adapter.fhir.json import content_hash, dumps
+from adapter.outbox.store import Change, Outbox, Server
+
+LIMIT = 0.05  # of what the server acknowledged: more is rather a broken export
+# where "entered in error" is said, by type; a type that cannot say it is left as it is
+IN_ERROR: Mapping[str, str] = {
+    "AdverseEvent": "status",  # R5 alone
+    "Consent": "status",
+    "DiagnosticReport": "status",
+    "DocumentReference": "status",
+    "Encounter": "status",
+    "MedicationAdministration": "status",
+    "Observation": "status",
+    "Procedure": "status",
+    "QuestionnaireResponse": "status",
+    "Specimen": "status",
+}
+VERIFICATION = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """How to read that something acknowledged is not wanted any more."""
+
+    exports: Mapping[str, str] = field(default_factory=dict)  # source -> full or delta
+    policies: Mapping[str, str] = field(default_factory=dict)  # source -> what to do
+    held: Callable[[str, str], bool] = lambda _reference, _subject: False
+
+    def of(self, reference: str, subject: str, source: str | None) -> str | None:
+        """``held``, ``vanished``, or None where an absent row says nothing."""
+        if self.held(reference, subject):
+            return "held"
+        return None if self.exports.get(source or "") == "delta" else "vanished"
+
+
+def vanish(
+    outbox: Outbox, server: Server, references: Collection[str], absence: Absence, allow: bool
+) -> int:
+    """Want what vanished gone, or said to be an error, as its source says; returns how many.
+
+    Raises UsageError when more than 5 % of what was acknowledged would go and ``allow`` is False.
+    """
+    row = outbox.server_id(server)
+    known = outbox.known(row, references)
+    chosen = [
+        (change, policy)
+        for change in known.values()
+        if (policy := absence.policies.get(change.source or "", "report")) != "report"
+        and change.state == "done"
+    ]
+    total = outbox.count(row, "done")
+    if len(chosen) > LIMIT * total and not allow:
+        raise UsageError(
+            f"{len(chosen):,} of {total:,} resources would go because their rows are gone",
+            hint="is the export whole? if it is, push with --allow",
+        )
+    contents = outbox.contents(row, [change.reference for change, _ in chosen])
+    for change, policy in chosen:
+        if policy == "delete":
+            change.action, change.state = "delete", "new"
+            change.content = dumps(contents[change.reference])
+        elif not _said_in_error(change, contents[change.reference]):
+            continue
+    outbox.enqueue(row, [change for change, _ in chosen if change.state == "new"])
+    return sum(change.state == "new" for change, _ in chosen)
+
+
+def _said_in_error(change: Change, resource: dict[str, object]) -> bool:
+    kind = change.reference.partition("/")[0]
+    if kind == "Condition":
+        coding = {"system": VERIFICATION, "code": "entered-in-error"}
+        stated: object = {"coding": [coding]}
+        resource = {k: v for k, v in resource.items() if k != "clinicalStatus"}
+        resource["verificationStatus"] = stated
+    elif kind in IN_ERROR and IN_ERROR[kind] in resource:
+        resource = {**resource, IN_ERROR[kind]: "entered-in-error"}
+    else:
+        return False
+    digest = content_hash(resource)
+    if digest == change.acked_hash:
+        return False
+    change.content, change.hash, change.state = dumps(resource), digest, "new"
+    return True

@@ -1,0 +1,94 @@
+"""Rows that disappear from an export: reported, said to be an error, deleted, never by chance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from adapter import service
+from adapter.demo.server import EmbeddedServer
+from adapter.errors import UsageError
+from adapter.fhir.transport import Refusal, Transport
+from adapter.study import Study
+
+
+def edit(folder: Path, name: str, old: str, new: str) -> None:
+    text = (folder / name).read_text(encoding="utf-8")
+    assert old in text
+    (folder / name).write_text(text.replace(old, new), encoding="utf-8")
+
+
+def settled(folder: Path, policy: str) -> None:
+    """The laboratory's export is a full one, with this policy."""
+    edit(folder, "study.yaml", "file: lab.csv", f"file: lab.csv, export: full, on-vanish: {policy}")
+
+
+def lab_lines(folder: Path) -> list[str]:
+    return (folder / "lab.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+
+
+def without_last_row(folder: Path) -> None:
+    (folder / "lab.csv").write_text("".join(lab_lines(folder)[:-1]), encoding="utf-8")
+
+
+def vanished(folder: Path, server: EmbeddedServer) -> list[str]:
+    _, plan = service.plan(Study(folder), server.url)
+    return [item.reference for item in plan.items if item.action == "vanished"]
+
+
+def test_from_a_delta_nothing_vanishes(folder: Path, server: EmbeddedServer) -> None:
+    service.push(Study(folder), server.url)
+    without_last_row(folder)
+    assert vanished(folder, server) == []
+
+
+def test_from_a_full_export_it_is_reported_and_left_alone(
+    folder: Path, server: EmbeddedServer
+) -> None:
+    settled(folder, "report")
+    service.push(Study(folder), server.url)
+    without_last_row(folder)
+    assert len(vanished(folder, server)) == 1
+    assert service.push(Study(folder), server.url).result.writes == 0
+    assert service.verify(Study(folder), server.url).missing == []
+
+
+def test_it_can_be_said_to_be_an_error(folder: Path, server: EmbeddedServer) -> None:
+    settled(folder, "entered-in-error")
+    service.push(Study(folder), server.url)
+    without_last_row(folder)
+    [gone] = vanished(folder, server)
+    assert service.push(Study(folder), server.url, allow=True).result.updated == 1
+    transport = Transport(server.url)
+    assert transport.get(gone).body["status"] == "entered-in-error"
+    transport.close()
+    assert service.push(Study(folder), server.url, allow=True).result.writes == 0
+
+
+def test_it_can_be_deleted_but_not_too_much_by_accident(
+    folder: Path, server: EmbeddedServer
+) -> None:
+    settled(folder, "delete")
+    service.push(Study(folder), server.url)
+    without_last_row(folder)
+    [gone] = vanished(folder, server)
+    with pytest.raises(UsageError, match="rows are gone"):
+        service.push(Study(folder), server.url)
+    assert service.push(Study(folder), server.url, allow=True).result.deleted == 1
+    transport = Transport(server.url)
+    with pytest.raises(Refusal, match="410"):
+        transport.get(gone)
+    transport.close()
+
+
+def test_a_row_that_is_rejected_now_is_held_not_vanished(
+    folder: Path, server: EmbeddedServer
+) -> None:
+    settled(folder, "delete")
+    service.push(Study(folder), server.url)
+    edit(folder, "lab.csv", "12.50", "no number")
+    _, plan = service.plan(Study(folder), server.url)
+    assert plan.counts["held"] == 1
+    assert plan.counts["vanished"] == 0
+    assert service.push(Study(folder), server.url).result.deleted == 0
