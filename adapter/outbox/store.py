@@ -22,6 +22,7 @@ import sqlalchemy as sa
 from adapter.errors import BusyError, OutboxError, Where
 from adapter.fhir.json import dumps, loads
 from adapter.fhir.order import is_last
+from adapter.outbox import ledger
 from adapter.outbox.leases import Lease, Leases, insert_for
 from adapter.outbox.migrations import migrate
 from adapter.outbox.tables import (
@@ -30,6 +31,7 @@ from adapter.outbox.tables import (
     attempt_table,
     change_table,
     learnt_table,
+    ledger_table,
     meta_table,
     metadata,
     run_table,
@@ -180,6 +182,8 @@ class Outbox:
         with self._engine.begin() as db:
             values = {"server": server, "kind": kind, "started": _now()}
             key = db.execute(run_table.insert().values(values)).inserted_primary_key
+            number = int(key[0]) if key else 0
+            ledger.append(db, run=number, kind=kind, server=server, began=values["started"])
         outcome = "done"
         try:
             yield counts
@@ -188,10 +192,14 @@ class Outbox:
             raise
         finally:
             with self._engine.begin() as db:
+                ended = _now()
                 db.execute(
                     run_table.update()
-                    .where(run_table.c.id == (key[0] if key else 0))
-                    .values(ended=_now(), outcome=outcome, counts=dumps(counts).decode())
+                    .where(run_table.c.id == number)
+                    .values(ended=ended, outcome=outcome, counts=dumps(counts).decode())
+                )
+                ledger.append(
+                    db, run=number, kind=kind, ended=ended, outcome=outcome, counts=dict(counts)
                 )
 
     # --- what a server taught us ---
@@ -453,6 +461,7 @@ class Outbox:
                 server=server, subject=subject, at=_now(), proven=False, remains="{}"
             )
             db.execute(statement.on_conflict_do_nothing())
+            ledger.append(db, withdrawn=subject, server=server, resources=len(deletions), at=_now())
             for change in deletions:
                 db.execute(
                     change_table.update()
@@ -472,6 +481,7 @@ class Outbox:
                 .where(table.c.server == server, table.c.subject == subject)
                 .values(proven=proven, remains=dumps(remains).decode())
             )
+            ledger.append(db, withdrawn=subject, proven=proven, remains=len(remains), at=_now())
 
     def of_subject(self, server: int, subject: str) -> list[Change]:
         """Everything of a subject, with its content."""
@@ -501,6 +511,7 @@ class Outbox:
         here = sa.and_(table.c.server == server, table.c.reference == reference)
         with self._engine.begin() as db:
             db.execute(table.update().where(here).values(state="dropped", reason=reason))
+            ledger.append(db, dropped=reference, server=server, at=_now())
 
     def status(self) -> dict[str, Any]:
         """Counts by server, type and state, and the last ten runs."""
@@ -522,7 +533,9 @@ class Outbox:
                 runs.append({"id": run.id, "kind": run.kind, "started": run.started,
                              "ended": run.ended, "outcome": run.outcome,
                              "counts": loads(run.counts) if run.counts else {}})  # fmt: skip
-        return {"servers": servers, "runs": runs}
+            broken = ledger.first_broken(db)
+            lines = db.execute(sa.select(sa.func.count()).select_from(ledger_table)).scalar_one()
+        return {"servers": servers, "runs": runs, "ledger": {"lines": lines, "broken": broken}}
 
 
 def stage_of(resource: dict[str, Any], subject: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,29 +45,28 @@ def open_outbox(folder: Path, **changed: str) -> Outbox:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql() -> Iterator[str]:
     """The URL of an empty PostgreSQL server on a Unix socket; skipped where there is none."""
     programs = shutil.which("initdb") or shutil.which("initdb", path=_debian())
     if programs is None:
         pytest.skip("PostgreSQL is not installed")
-    bin_folder = Path(programs).parent
-    data = tmp_path_factory.mktemp("postgresql")
-    as_owner: list[str] = []
-    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        shutil.chown(data, "postgres")
-        for parent in data.parents[:2]:
-            parent.chmod(0o755)
-        as_owner = ["runuser", "-u", "postgres", "--"]
-    run = lambda *words: subprocess.run(  # noqa: E731, S603
-        [*as_owner, *map(str, words)], check=True, capture_output=True, timeout=60, cwd="/"
-    )
-    run(bin_folder / "initdb", "-D", data / "db", "-A", "trust", "-U", "study", "--no-sync")
-    options = f"-k {data} -c listen_addresses='' -c fsync=off"
-    run(bin_folder / "pg_ctl", "-D", data / "db", "-o", options, "-l", data / "log", "-w", "start")
-    try:
-        yield f"postgresql+psycopg://study@/postgres?host={data}"
-    finally:
-        run(bin_folder / "pg_ctl", "-D", data / "db", "-m", "immediate", "stop")
+    owner: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="pg-") as data:
+        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+            shutil.chown(data, "postgres")
+            owner = ["runuser", "-u", "postgres", "--"]
+        control = [*owner, str(Path(programs).with_name("pg_ctl")), "-D", f"{data}/db"]
+        options = f"-k {data} -c listen_addresses='' -c fsync=off"
+        _run([*owner, programs, "-D", f"{data}/db", "-A", "trust", "-U", "study", "--no-sync"])
+        _run([*control, "-o", options, "-l", f"{data}/log", "-w", "start"])
+        try:
+            yield f"postgresql+psycopg://study@/postgres?host={data}"
+        finally:
+            _run([*control, "-m", "immediate", "stop"])
+
+
+def _run(words: list[str]) -> None:
+    subprocess.run(words, check=True, capture_output=True, timeout=60, cwd="/")  # noqa: S603
 
 
 def _debian() -> str:
