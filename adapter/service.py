@@ -204,6 +204,7 @@ def push(
             wanted,
             release=study.settings.fhir,
             wait=wait,
+            workers=settings.connections,
             progress=progress,
         )
     result.omitted = omitted

@@ -58,6 +58,7 @@ class ServerSettings:
     url: str
     token_file: Path | None = None
     ca_file: Path | None = None
+    connections: int = 2
     omit_extensions: tuple[str, ...] = ()  # URL prefixes
     omit_meta_profile: bool = False
 
@@ -229,6 +230,7 @@ def _server(folder: Path, name: str, spec: Mapping[str, Any]) -> ServerSettings:
         url=spec["url"].rstrip("/"),
         token_file=folder / token if token else None,
         ca_file=folder / authority if authority else None,
+        connections=spec.get("connections", 2),
         omit_extensions=tuple(spec.get("omit-extensions", ())),
         omit_meta_profile=spec.get("meta-profile") == "omit",
     )

@@ -4,7 +4,8 @@ from typing import Any
 
 from adapter.outbox.dead_letters import DeadLetter, dead_letter, dead_letters, drop, retry
 from adapter.outbox.planner import Item, Plan, differences, plan, plan_live
-from adapter.outbox.relay import PushResult, connect, push
+from adapter.outbox.pushing import push
+from adapter.outbox.relay import PushResult, connect
 from adapter.outbox.retraction import Retraction, retract
 from adapter.outbox.store import Outbox, Server
 from adapter.outbox.vanished import Absence, vanish

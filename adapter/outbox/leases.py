@@ -46,7 +46,7 @@ def this_process() -> str:
 
 def is_gone(owner: str) -> bool:
     """Whether an owner is a process of this machine that does not exist any more."""
-    parts = owner.split("/")
+    parts = owner.partition("#")[0].split("/")
     if len(parts) != 4 or parts[0] != socket.gethostname():
         return False
     if parts[1] != _boot():
@@ -74,10 +74,12 @@ def _began(process: int) -> str:
 class Leases:
     """The leases of one outbox."""
 
-    def __init__(self, engine: sa.Engine, clock: Callable[[], float] | None = None):
+    def __init__(
+        self, engine: sa.Engine, clock: Callable[[], float] | None = None, worker: int = 0
+    ):
         self._engine = engine
         self._clock = clock
-        self.owner = this_process()
+        self.owner = f"{this_process()}#{worker}"
 
     def now(self, db: sa.Connection) -> float:
         """Seconds of a clock that all owners share: the database's, or this machine's."""
@@ -166,6 +168,16 @@ class Leases:
         return {
             row.subject: row.owner for row in rows if row.owner in others - gone and row.until > now
         }
+
+    def strangers(self, server: int) -> list[str]:
+        """The other processes that hold a lease now."""
+        mine = self.owner.partition("#")[0]
+        others = {owner.partition("#")[0] for owner in self.taken(server).values()}
+        return sorted(others - {mine})
+
+    def of_worker(self, number: int) -> Leases:
+        """The leases of another worker of this process."""
+        return Leases(self._engine, self._clock, number)
 
 
 def insert_for(db: sa.Connection) -> Callable[..., sa.dialects.postgresql.Insert]:

@@ -9,26 +9,24 @@ Several processes share the work: each leases the subjects it works on (``leases
 from __future__ import annotations
 
 import random
-import time
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import orjson
 
-from adapter.errors import AuthenticationError, BusyError, ProtocolError, UnavailableError
+from adapter.errors import BusyError, ProtocolError, UnavailableError
 from adapter.fhir.bundles import entries_read, packed, read_singly, reading, writing
-from adapter.fhir.capability import Capability, read_capability
-from adapter.fhir.json import content_hash, dumps, equal
+from adapter.fhir.json import equal
 from adapter.fhir.order import is_literal, written_references
 from adapter.fhir.transport import Refusal, Transport, Unknown
 from adapter.fhir.writing import CONFLICT, Verdict, bundle_verdicts, version_of
 from adapter.outbox.leases import Lease, LeaseLostError
 from adapter.outbox.lessons import Lessons
-from adapter.outbox.planner import Wanted, still_wanted
 from adapter.outbox.single import write_alone
-from adapter.outbox.store import Change, Outbox, Server, stage_of
+from adapter.outbox.store import Change, Outbox, Server
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 Connect: TypeAlias = Callable[[Server], Transport]
@@ -37,7 +35,6 @@ Groups: TypeAlias = list[list[Change]]
 FIRST_DELAY, LONGEST_DELAY = 0.25, 10.0  # seconds
 OTHERS_DELAY = 0.2  # seconds between looks at what another process is doing
 SETTLED = ("done", "withdrawn")
-CLAIM = 1_000  # changes that one process takes at a time
 
 
 def connect(server: Server) -> Transport:
@@ -64,77 +61,35 @@ class PushResult:
         """Proven writes."""
         return self.created + self.updated + self.deleted
 
+    def add(self, other: PushResult) -> None:
+        """Take over what another worker did."""
+        for name, count in other.to_json().items():
+            setattr(self, name, getattr(self, name) + count)
+        self.sent += other.sent
+
     def to_json(self) -> dict[str, int]:
         """Counts only."""
         names = ("created", "updated", "deleted", "unchanged", "dead", "parked", "requests")
         return {name: getattr(self, name) for name in names}
 
 
-def push(
-    outbox: Outbox,
-    server: Server,
-    resources: Iterable[Wanted],
-    *,
-    release: str = "R4",
-    wait: float = 60,
-    transport_factory: Connect = connect,
-    progress: Progress = lambda *_: None,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
-) -> PushResult:
-    """Bring a server in step with these resources.
+class Run:
+    """What the workers of one push share: what they learnt, and how far they are."""
 
-    Raises UnavailableError when the server is away for longer than ``wait`` seconds: everything is
-    kept and the next push goes on. Raises AuthenticationError when it does not let us in,
-    ConfigurationError when it speaks another release, BusyError when others hold what is left.
-    """
-    row = outbox.server_id(server)
-    result = PushResult()
-    with outbox.run(row, "push") as counts:
-        result.unchanged = enqueue(outbox, row, resources)
-        if not outbox.is_pending(row):
-            counts.update(result.to_json())
-            return result
-        transport = transport_factory(server)
-        relay = Relay(outbox, row, transport, result, release, wait, clock, sleep)
-        try:
-            relay.send(progress)
-        finally:
-            transport.close()
-            result.requests = transport.requests
-            counts.update(result.to_json())
-    return result
+    def __init__(self, outbox: Outbox, row: int, progress: Progress, claim: int):
+        self.row, self.claim = row, claim
+        self.lessons = Lessons(outbox, row)
+        self.held: set[str] = set()  # what the server is known to hold
+        self.lost: set[str] = set()  # what it will not hold: dead or parked in this run
+        self.stopped = threading.Event()
+        self._progress, self._lock = progress, threading.Lock()
+        self._done, self._total = 0, outbox.pending_count(row)
 
-
-def enqueue(outbox: Outbox, row: int, resources: Iterable[Wanted]) -> int:
-    """Put what differs from the acknowledged into the outbox; returns how many do not.
-
-    What was refused before is tried again.
-    """
-    known = outbox.known(row)
-    unchanged = 0
-    new: list[Change] = []
-    for each in still_wanted(resources, outbox.withdrawn(row)):
-        reference = f"{each.resource['resourceType']}/{each.resource['id']}"
-        digest = content_hash(each.resource)
-        before = known.get(reference)
-        if before and before.state == "done" and before.acked_hash == digest:
-            unchanged += 1
-            continue
-        if before and before.state == "dropped" and before.hash == digest:
-            continue  # given up until its content changes
-        change = Change(reference, each.subject, dumps(each.resource), digest)
-        change.stage = stage_of(each.resource, each.subject)
-        origins = getattr(each, "origins", ())
-        change.source = origins[0].source if origins else None
-        if before:
-            change.acked_hash, change.version = before.acked_hash, before.version
-            change.place = before.place
-            if before.state in ("sent", "unknown"):
-                change.state = "unknown"
-        new.append(change)
-    outbox.enqueue(row, new)
-    return unchanged
+    def tell(self, count: int) -> None:
+        """So many more changes are settled."""
+        with self._lock:
+            self._done += count
+            self._progress("push", min(self._done, self._total), self._total)
 
 
 class Relay:
@@ -143,55 +98,46 @@ class Relay:
     def __init__(
         self,
         outbox: Outbox,
-        row: int,
+        run: Run,
         transport: Transport,
-        result: PushResult,
-        release: str,
         wait: float,
         clock: Callable[[], float],
         sleep: Callable[[float], None],
     ):
-        self.outbox, self.row, self.transport, self.result = outbox, row, transport, result
-        self.release, self.wait, self.clock, self.sleep = release, wait, clock, sleep
-        self.lessons = Lessons(outbox, row)
-        self.capability = Capability()
+        self.outbox, self.row, self.transport, self.run = outbox, run.row, transport, run
+        self.wait, self.clock, self.sleep = wait, clock, sleep
+        self.result = PushResult()
+        self.lessons, self.held, self.lost = run.lessons, run.held, run.lost
         self.away_since: float | None = None
         self.delays = 0
-        self.held: set[str] = set()  # what the server is known to hold
-        self.lost: set[str] = set()  # what it will not hold: dead or parked in this run
         self.leases: dict[str, Lease] = {}
         self.retried: set[str] = set()
 
     # --- the work, subject by subject ---
 
-    def send(self, progress: Progress) -> None:
-        """Send everything that is pending, in order, side by side with other processes."""
-        self.capability = self._patiently(lambda: read_capability(self.transport, self.release))
-        self.lessons.consider(self.capability)
-        done, waited_since = 0, None
-        while True:
-            claimed = self.outbox.claim(self.row, CLAIM)
+    def send(self) -> None:
+        """Send everything that is pending, in order, side by side with other workers.
+
+        Raises what push raises; stops when another worker of the run did.
+        """
+        waited_since = None
+        while not self.run.stopped.is_set():
+            claimed = self.outbox.claim(self.row, self.run.claim)
             if claimed:
                 waited_since = None
-                done += sum(len(changes) for _, changes in claimed)
                 self._work(claimed)
-                progress("push", done, done)
-                continue
-            if not self.outbox.is_pending(self.row):
-                break
-            waited_since = waited_since or self.clock()
-            if self.clock() - waited_since > max(self.wait, OTHERS_DELAY):
-                holders = ", ".join(sorted(set(self.outbox.leases.taken(self.row).values())))
-                raise BusyError(
-                    f"another process is at work: {holders}",
-                    hint="nothing is lost: push again when it is done",
-                )
-            self.sleep(OTHERS_DELAY)
-        if self.result.parked and not (self.held or self.result.writes or self.result.unchanged):
-            raise AuthenticationError(
-                "the server forbids every type: HTTP 403",
-                hint="may this client write? its scopes are the server's to grant",
-            )
+                self.run.tell(sum(len(changes) for _, changes in claimed))
+            elif not self.outbox.is_pending(self.row):
+                return
+            else:
+                others = self.outbox.leases.strangers(self.row)
+                waited_since = (waited_since or self.clock()) if others else None
+                if waited_since and self.clock() - waited_since > max(self.wait, OTHERS_DELAY):
+                    raise BusyError(
+                        f"another process is at work: {', '.join(others)}",
+                        hint="nothing is lost: push again when it is done",
+                    )
+                self.sleep(OTHERS_DELAY)
 
     def _work(self, claimed: Sequence[tuple[Lease, list[Change]]]) -> None:
         self.leases = {lease.subject: lease for lease, _ in claimed}
@@ -420,7 +366,7 @@ class Relay:
         based_on = {change.reference: change.version for change in group}
         for change in group:
             change.state = "unknown"
-        rest = self._patiently(lambda: self._look(group))
+        rest = self.patiently(lambda: self._look(group))
         if not rest:
             return
         moved = [c for c in rest if c.version != based_on[c.reference]]
@@ -458,7 +404,8 @@ class Relay:
 
     # --- patience ---
 
-    def _patiently(self, ask: Callable[[], Any]) -> Any:
+    def patiently(self, ask: Callable[[], Any]) -> Any:
+        """The answer to a question that changes nothing, asked until the server answers."""
         while True:
             try:
                 answer = ask()
@@ -469,6 +416,8 @@ class Relay:
 
     def _pause(self, error: Any) -> None:
         """Wait for a server that is away, within the budget of ``wait`` seconds."""
+        if self.run.stopped.is_set():
+            raise UnavailableError("the run was stopped")
         now = self.clock()
         if self.away_since is None:
             self.away_since = now

@@ -16,7 +16,8 @@ from adapter.fhir.json import content_hash, dumps, loads
 from adapter.fhir.transport import Refusal, Transport
 from adapter.fhir.writing import GONE
 from adapter.outbox.planner import without_members
-from adapter.outbox.relay import Connect, PushResult, Relay, connect
+from adapter.outbox.pushing import CLAIM, carry
+from adapter.outbox.relay import Connect, PushResult, Relay, Run, connect
 from adapter.outbox.store import Change, Outbox, Server
 
 PATIENT = "Patient"
@@ -75,7 +76,8 @@ def retract(
         transport = transport_factory(server)
         try:
             pushed = PushResult()
-            Relay(outbox, row, transport, pushed, release, wait, clock, sleep).send(lambda *_: None)
+            run = Run(outbox, row, lambda *_: None, CLAIM)
+            carry([Relay(outbox, run, transport, wait, clock, sleep)], release, pushed)
             _prove(outbox, row, transport, every, result)
         finally:
             transport.close()

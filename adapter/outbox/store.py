@@ -128,6 +128,14 @@ class Outbox:
     ) -> None:  # fmt: skip
         self._engine.dispose()
 
+    def worker(self, number: int) -> Outbox:
+        """The same outbox for one of several workers of this process."""
+        if number == 0:
+            return self
+        other = Outbox(self._engine, self.where)
+        other.leases = self.leases.of_worker(number)
+        return other
+
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
         with self._engine.connect().execution_options(reading=True) as db:
@@ -352,6 +360,10 @@ class Outbox:
         for changes in found.values():  # in SQL, this order would walk the whole table by its key
             changes.sort(key=lambda change: change.reference)
         return found
+
+    def pending_count(self, server: int) -> int:
+        """How many changes are left to send."""
+        return sum(self.count(server, state) for state in PENDING)
 
     def is_pending(self, server: int) -> bool:
         """Whether anything is left to send, by whomever."""

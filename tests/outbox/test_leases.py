@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from adapter.demo.server import EmbeddedServer
 from adapter.outbox import Outbox, Server, push, verify
 from adapter.outbox.leases import LEASE, LeaseLostError, is_gone, this_process
-from adapter.outbox.relay import enqueue
+from adapter.outbox.pushing import enqueue
 from adapter.outbox.tables import metadata
 from adapter.recipes import Mapped
 from tests.outbox.conftest import open_outbox

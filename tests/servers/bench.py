@@ -56,7 +56,7 @@ def push_rate(folder: Path, name: str, url: str, mapped: list[Any]) -> float:
     """Resources a second of one push with a new outbox."""
     with fresh(folder, name) as outbox:
         begun = time.perf_counter()
-        done = push(outbox, Server("bench", url), mapped)
+        done = push(outbox, Server("bench", url), mapped, workers=2)
         spent = time.perf_counter() - begun
     if done.created != len(mapped):
         raise SystemExit(f"{done.created} of {len(mapped)} created")

@@ -1,0 +1,139 @@
+"""A push: what differs is put into the outbox, and workers carry it over.
+
+Workers share nothing but the outbox and what they learn: each has a connection of its own, and
+leases the subjects it works on, as a worker in another process would.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+from adapter.errors import AuthenticationError
+from adapter.fhir.capability import read_capability
+from adapter.fhir.json import content_hash, dumps
+from adapter.outbox.planner import Wanted, still_wanted
+from adapter.outbox.relay import Connect, Progress, PushResult, Relay, Run, connect
+from adapter.outbox.store import Change, Outbox, Server, stage_of
+
+CLAIM = 400  # changes that one worker takes at a time
+STOPPING = 5.0  # seconds that a stopped run waits for the requests on their way
+
+
+def push(
+    outbox: Outbox,
+    server: Server,
+    resources: Iterable[Wanted],
+    *,
+    release: str = "R4",
+    wait: float = 60,
+    workers: int = 1,
+    transport_factory: Connect = connect,
+    progress: Progress = lambda *_: None,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> PushResult:
+    """Bring a server in step with these resources, over as many connections as there are workers.
+
+    Raises UnavailableError when the server is away for longer than ``wait`` seconds: everything is
+    kept and the next push goes on. Raises AuthenticationError when it does not let us in,
+    ConfigurationError when it speaks another release, BusyError when others hold what is left.
+    """
+    row = outbox.server_id(server)
+    result = PushResult()
+    with outbox.run(row, "push") as counts:
+        try:
+            result.unchanged = enqueue(outbox, row, resources)
+            if outbox.is_pending(row):
+                run = Run(outbox, row, progress, CLAIM)
+                relays = [
+                    Relay(outbox.worker(n), run, transport_factory(server), wait, clock, sleep)
+                    for n in range(workers)
+                ]
+                carry(relays, release, result)
+        finally:
+            counts.update(result.to_json())
+    return result
+
+
+def carry(relays: list[Relay], release: str, result: PushResult) -> None:
+    """Let these workers send what is pending; ``result`` grows by what they did."""
+    first = relays[0]
+    try:
+        stated = first.patiently(lambda: read_capability(first.transport, release))
+        first.lessons.consider(stated)
+        _together(relays)
+    finally:
+        for relay in relays:
+            relay.transport.close()
+            relay.result.requests = relay.transport.requests
+            result.add(relay.result)
+    if result.parked and not (first.held or result.writes or result.unchanged):
+        raise AuthenticationError(
+            "the server forbids every type: HTTP 403",
+            hint="may this client write? its scopes are the server's to grant",
+        )
+
+
+def _together(relays: list[Relay]) -> None:
+    """Run the workers side by side; the first error of one stops them all."""
+    if len(relays) == 1:
+        relays[0].send()
+        return
+    errors: list[BaseException] = []
+    stopped = relays[0].run.stopped
+
+    def work(relay: Relay) -> None:
+        try:
+            relay.send()
+        except BaseException as error:
+            if not stopped.is_set():
+                errors.append(error)
+            stopped.set()
+
+    threads = [threading.Thread(target=work, args=(relay,), daemon=True) for relay in relays]
+    for thread in threads:
+        thread.start()
+    try:
+        for thread in threads:
+            thread.join()
+    except BaseException:  # a signal: what is on its way may still arrive
+        stopped.set()
+        end = time.monotonic() + STOPPING
+        for thread in threads:
+            thread.join(max(0.0, end - time.monotonic()))
+        raise
+    if errors:
+        raise errors[0]
+
+
+def enqueue(outbox: Outbox, row: int, resources: Iterable[Wanted]) -> int:
+    """Put what differs from the acknowledged into the outbox; returns how many do not.
+
+    What was refused before is tried again.
+    """
+    known = outbox.known(row)
+    unchanged = 0
+    new: list[Change] = []
+    for each in still_wanted(resources, outbox.withdrawn(row)):
+        reference = f"{each.resource['resourceType']}/{each.resource['id']}"
+        digest = content_hash(each.resource)
+        before = known.get(reference)
+        if before and before.state == "done" and before.acked_hash == digest:
+            unchanged += 1
+            continue
+        if before and before.state == "dropped" and before.hash == digest:
+            continue  # given up until its content changes
+        change = Change(reference, each.subject, dumps(each.resource), digest)
+        change.stage = stage_of(each.resource, each.subject)
+        origins = getattr(each, "origins", ())
+        change.source = origins[0].source if origins else None
+        if before:
+            change.acked_hash, change.version = before.acked_hash, before.version
+            change.place = before.place
+            if before.state in ("sent", "unknown"):
+                change.state = "unknown"
+        new.append(change)
+    outbox.enqueue(row, new)
+    return unchanged
