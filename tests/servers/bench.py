@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,6 @@ import requests
 
 sys.path[:0] = [str(Path(__file__).parents[2])]
 
-from adapter.demo.server import EmbeddedServer
 from adapter.fhir.bundles import Limits, packed, writing
 from adapter.fhir.json import content_hash, dumps, loads
 from adapter.fhir.order import references
@@ -52,11 +52,24 @@ def fresh(folder: Path, name: str) -> Outbox:
     return Outbox.open(folder / name, study="S", release="R4", key_fingerprint="k")
 
 
-def push_rate(folder: Path, name: str, url: str, mapped: list[Any]) -> float:
+@contextmanager
+def embedded() -> Iterator[str]:
+    """A new embedded server in a process of its own, by its URL."""
+    program = [sys.executable, str(Path(__file__).with_name("embedded.py"))]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # noqa: S603
+        if process.stdin is None or process.stdout is None:
+            raise SystemExit("no pipes")
+        try:
+            yield process.stdout.readline().decode().strip()
+        finally:
+            process.stdin.close()
+
+
+def push_rate(folder: Path, name: str, url: str, mapped: list[Any], workers: int) -> float:
     """Resources a second of one push with a new outbox."""
     with fresh(folder, name) as outbox:
         begun = time.perf_counter()
-        done = push(outbox, Server("bench", url), mapped, workers=2)
+        done = push(outbox, Server("bench", url), mapped, workers=workers)
         spent = time.perf_counter() - begun
     if done.created != len(mapped):
         raise SystemExit(f"{done.created} of {len(mapped)} created")
@@ -140,20 +153,20 @@ def measure(study: Path, url: str | None, size: int) -> dict[str, float]:
             _await(port)
             sink_url = f"http://127.0.0.1:{port}/fhir"
             figures["sink, raw, a second"] = raw_rate(sink_url, mapped)
-            figures["sink, push, a second"] = push_rate(folder, "sink.sqlite", sink_url, mapped)
+            figures["sink, push, a second"] = push_rate(folder, "sink.sqlite", sink_url, mapped, 1)
         finally:
             sink.kill()
             sink.wait()
         if url is None:
-            with EmbeddedServer() as server:
-                figures["server, raw, a second"] = raw_rate(server.url, mapped)
-            with EmbeddedServer() as server:
-                rate = push_rate(folder, "server.sqlite", server.url, mapped)
+            with embedded() as first:
+                figures["server, raw, a second"] = raw_rate(first, mapped)
+            with embedded() as second:
+                rate = push_rate(folder, "server.sqlite", second, mapped, 2)
                 figures["server, push, a second"] = rate
             raw = figures["server, raw, a second"]
             figures["push by raw"] = figures["server, push, a second"] / raw
         else:
-            figures["server, push, a second"] = push_rate(folder, "s.sqlite", url, mapped)
+            figures["server, push, a second"] = push_rate(folder, "s.sqlite", url, mapped, 2)
         if size:
             seconds, grown = planned(folder, mapped, size)
             figures["planned"] = size
