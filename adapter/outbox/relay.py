@@ -260,7 +260,8 @@ class Relay:
         updates = {change.reference for change in changes if change.version}
         for change in changes:
             change.state = "sent"
-        self._mark(changes)
+        names = [change.reference for change in changes]
+        self.outbox.mark_sent(self.row, names, self._leases_of(changes))
         try:
             verdicts = self._ask(changes)
         except Refusal as refusal:
@@ -391,16 +392,15 @@ class Relay:
     def _mark(
         self, changes: Sequence[Change], outcome: str | None = None, status: int | None = None
     ) -> None:
-        leases = [
-            self.leases[subject]
-            for subject in dict.fromkeys(change.subject for change in changes)
-            if subject in self.leases
-        ]
         proven = sum(change.state in ("done", "withdrawn") for change in changes)
         attempt = outcome and {
             "entries": len(changes), "outcome": outcome, "proven": proven, "status": status,
         }  # fmt: skip
-        self.outbox.mark(self.row, changes, leases, attempt or None)
+        self.outbox.mark(self.row, changes, self._leases_of(changes), attempt or None)
+
+    def _leases_of(self, changes: Sequence[Change]) -> list[Lease]:
+        subjects = dict.fromkeys(change.subject for change in changes)
+        return [self.leases[subject] for subject in subjects if subject in self.leases]
 
     # --- patience ---
 

@@ -397,25 +397,40 @@ class Outbox:
                 version=sa.bindparam("v"),
                 reason=sa.bindparam("w"),
                 place=sa.bindparam("p"),
-                content=sa.case(
-                    (sa.bindparam("e", type_=sa.Boolean), sa.literal(b"")), else_=table.c.content
-                ),
-                attempts=table.c.attempts + sa.bindparam("n"),
             )
         )
+        gone = [change.reference for change in changes if change.state == "withdrawn"]
         with self._engine.begin() as db:
             self.leases.holds(db, leases)
             db.execute(
                 statement,
                 [
                     {"r": c.reference, "s": c.state, "a": c.acked_hash, "v": c.version,
-                     "w": c.reason, "p": c.place, "n": int(c.state == "sent"),
-                     "e": c.state == "withdrawn"}
+                     "w": c.reason, "p": c.place}
                     for c in changes
                 ],
             )  # fmt: skip
+            for part in _parts(gone):
+                here = sa.and_(table.c.server == server, table.c.reference.in_(part or []))
+                db.execute(table.update().where(here).values(content=b""))
             if attempt:
                 db.execute(attempt_table.insert().values(server=server, at=_now(), **attempt))
+
+    def mark_sent(
+        self, server: int, references: Sequence[str], leases: Sequence[Lease] = ()
+    ) -> None:
+        """Write down that these are on their way: from now on, we look before we send again.
+
+        Raises LeaseLostError, and writes nothing, when a lease is not ours any more.
+        """
+        table = change_table
+        with self._engine.begin() as db:
+            self.leases.holds(db, leases)
+            for part in _parts(references):
+                here = sa.and_(table.c.server == server, table.c.reference.in_(part or []))
+                db.execute(
+                    table.update().where(here).values(state="sent", attempts=table.c.attempts + 1)
+                )
 
     def contents(
         self, server: int, references: Collection[str] | None = None
