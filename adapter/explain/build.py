@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
 from adapter.errors import Where
 from adapter.explain import codes, functions
 from adapter.explain.cells import Recipe, Taken, rule
-from adapter.explain.differences import CodeUse, Pseudonym, Trace, deciding, deciding_entities
+from adapter.explain.differences import (
+    CodeUse,
+    Deciding,
+    Pseudonym,
+    Trace,
+    deciding,
+    deciding_entities,
+)
 from adapter.explain.explanation import Code, Element, Explanation, Source, Unit
 from adapter.explain.find import Found, Searched, with_settings
 from adapter.explain.paths import resolve
@@ -167,7 +174,7 @@ class Explainer:
         table = self.trace.context.tables["measurement"]
         lines = [
             codes.place_of(self.settings, table.name, row, "unit")
-            for term in {use.term for uses in self._codes.values() for use in uses}
+            for term in dict.fromkeys(use.term for uses in self._codes.values() for use in uses)
             if term in table
             for row in table.terms[term]
             if row.unit == ucum
@@ -187,22 +194,19 @@ def _of_pseudonym(found: Pseudonym, sources: Sequence[Source], study: e.Key) -> 
 
 
 def _of_study(searched: Searched, found: Found, trace: Trace) -> dict[str, list[Source]]:
-    made: dict[str, list[Source]] = defaultdict(list)
     if isinstance(found.whole, tuple):
-        for path, source in (
-            *_registration(searched, found, trace),
-            *_settings(searched, found, trace),
-            *_forms(searched, found, trace),
-        ):
-            made[path].append(source)
-    else:
-        for path, fields in deciding(trace).items():
-            for field in fields:
-                made[path] += _of_subjects(searched, found.whole, field)
-    return made
+        collected = Deciding[Source](trace)
+        _registration(searched, found, collected)
+        _settings(searched, found, collected)
+        _forms(searched, found, collected)
+        return collected.found()
+    return {
+        path: [source for name in names for source in _of_subjects(searched, found.whole, name)]
+        for path, names in deciding(trace).items()
+    }
 
 
-def _registration(searched: Searched, found: Found, trace: Trace) -> Iterator[tuple[str, Source]]:
+def _registration(searched: Searched, found: Found, collected: Deciding[Source]) -> None:
     """Every leaf of the registration record, changed one at a time."""
     file = searched.study.settings.registry
     if file is None:
@@ -210,40 +214,33 @@ def _registration(searched: Searched, found: Found, trace: Trace) -> Iterator[tu
     record = read_json(file)
     study, products, forms = found.whole
     posted = study_of(Document(record, str(file)).root)
-
-    def whole(changed: Any) -> Any:
-        other = study_of(Document(changed, str(file)).root)
-        sites = (*other.sites, *study.sites[len(posted.sites) :])
-        other = dataclasses.replace(other, sites=sites, present_status=study.present_status)
-        return other, products, forms
-
     shown = file.relative_to(searched.study.folder).as_posix()
     for leaf in leaves(record):
 
-        def put(value: Any, leaf: Leaf = leaf) -> Any:
-            return whole(leaf.put(value))
+        def whole(value: Any, leaf: Leaf = leaf) -> Any:
+            other = study_of(Document(leaf.put(value), str(file)).root)
+            sites = (*other.sites, *study.sites[len(posted.sites) :])
+            other = dataclasses.replace(other, sites=sites, present_status=study.present_status)
+            return other, products, forms
 
-        for path in trace.shown_by(leaf, put):
-            yield path, Source(place=Where(file=shown, path=leaf.path))
+        collected.add(leaf, whole, Source(place=Where(file=shown, path=leaf.path)))
 
 
-def _settings(searched: Searched, found: Found, trace: Trace) -> Iterator[tuple[str, Source]]:
+def _settings(searched: Searched, found: Found, collected: Deciding[Source]) -> None:
     """What study.yaml itself says of the study: its sites, status and title."""
     study = searched.study
     for name in ("sites", "status", "title"):
-        value = getattr(study.settings, name)
-        for leaf in leaves({name: value}):
+        for leaf in leaves({name: getattr(study.settings, name)}):
 
-            def whole(new: Any, leaf: Leaf = leaf) -> Any:
-                other = with_settings(study, **leaf.put(new))
+            def whole(value: Any, leaf: Leaf = leaf) -> Any:
+                other = with_settings(study, **leaf.put(value))
                 return (registered_study(other), *found.whole[1:])
 
-            where = study.settings.where(*leaf.path.replace("[", ".").replace("]", "").split("."))
-            for path in trace.shown_by(leaf, whole):
-                yield path, Source(line=where)
+            steps = leaf.path.replace("[", ".").replace("]", "").split(".")
+            collected.add(leaf, whole, Source(line=study.settings.where(*steps)))
 
 
-def _forms(searched: Searched, found: Found, trace: Trace) -> Iterator[tuple[str, Source]]:
+def _forms(searched: Searched, found: Found, collected: Deciding[Source]) -> None:
     """Forms come from the data dictionary, their titles from the recipe."""
     study, products, forms = found.whole
     recipes = {
@@ -255,11 +252,11 @@ def _forms(searched: Searched, found: Found, trace: Trace) -> Iterator[tuple[str
         name, recipe = recipes[form.key[0]]
         for leaf in leaves(form):
 
-            def whole(new: Any, leaf: Leaf = leaf, at: int = at) -> Any:
-                return study, products, [*forms[:at], leaf.put(new), *forms[at + 1 :]]
+            def whole(value: Any, leaf: Leaf = leaf, at: int = at) -> Any:
+                return study, products, [*forms[:at], leaf.put(value), *forms[at + 1 :]]
 
-            for path in trace.shown_by(leaf, whole):
-                yield path, _of_form(searched, form, leaf.path, name, recipe.source)
+            source = _of_form(searched, form, leaf.path, name, recipe.source)
+            collected.add(leaf, whole, source)
 
 
 def _of_form(searched: Searched, form: e.Form, field: str, name: str, source: str) -> Source:
@@ -283,13 +280,14 @@ def _of_subjects(searched: Searched, whole: Any, field: str) -> list[Source]:
         if field == "form":
             line = settings.where("products", whole.term, "form")
             return [Source(entity="Product", field=field, line=line)]
+        names = {"term": ("drug",), "batch": ("batch",)}.get(field, ("drug", "batch"))
         matching = [
             (made, name)
             for made in _all_made(searched)
             if isinstance(made.entity, e.Treatment)
             and made.entity.drug == whole.term
             and (made.entity.batch or None) == whole.batch
-            for name in (("batch",) if field == "batch" else ("drug", "batch"))
+            for name in names
         ]
     else:
         at = field.partition("[")[2].partition("]")[0]
