@@ -1,4 +1,7 @@
-"""Diagnosis -> Condition.  https://hl7.org/fhir/R4/condition.html"""
+"""Diagnosis -> Condition; the elements it uses are the same in R4, R4B and R5.
+
+https://hl7.org/fhir/R4/condition.html  https://hl7.org/fhir/R5/condition.html
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,8 @@ def condition(diagnosis: Diagnosis, to: Context) -> Resource:
         "Condition",
         key=diagnosis.key,
         clinicalStatus={"coding": [to.coding("condition-clinical", status)]},
+        verificationStatus=diagnosis.verification
+        and {"coding": [to.coding("condition-verification", diagnosis.verification)]},
         category=_category(diagnosis, to),
         severity=diagnosis.severity and to.coded("condition-severity", diagnosis.severity),
         code=to.coded("diagnosis", diagnosis.term),

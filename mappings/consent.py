@@ -1,63 +1,93 @@
 """Consent -> Consent, one for the guardian and one for the child's assent.
 
 https://hl7.org/fhir/R4/consent.html: ``policyRule`` or ``policy`` is needed (ppc-1).
+https://hl7.org/fhir/R5/consent.html: no scope; the decision stands on top, grantors give it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
 from mappings.context import Context, Resource, fields
 from mappings.entities import Consent
-from mappings.values import TERMINOLOGY, in_study, period
+from mappings.values import concepts, in_study, period
 
-SCOPE = {"system": f"{TERMINOLOGY}/consentscope", "code": "research", "display": "Research"}
-CATEGORIES = (
-    {"system": "http://loinc.org", "code": "59284-0", "display": "Patient Consent"},
-    {
-        "system": f"{TERMINOLOGY}/consentcategorycodes",
-        "code": "research",
-        "display": "Research Information Access",
-    },
-)
-PURPOSE = {
-    "system": f"{TERMINOLOGY}/v3-ActReason",
-    "code": "HRESCH",
-    "display": "healthcare research",
-}
+DAY = len("2024-01-31")
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """One decision: who gave it, and in words to what."""
+
+    consent: Consent
+    decision: str
+    by: Resource | str | None
+    what: str
 
 
 def consents(consent: Consent, to: Context) -> list[Resource]:
     """The guardian's informed consent, and the child's assent when the child was asked."""
     guardian = consent.guardian and to.reference("RelatedPerson", consent.key)
-    found = [_consent(consent, to, consent.decision, guardian)]
+    found = [_consent(_Given(consent, consent.decision, guardian, "Informed consent"), to)]
     if consent.assent:
         child = to.reference("Patient", consent.subject)
-        found.append(_consent(consent, to, consent.assent, child, kind="assent"))
+        given = _Given(consent, consent.assent, child, "Assent of the child")
+        found.append(_consent(given, to, kind="assent"))
     return found
 
 
-def _consent(
-    consent: Consent,
-    to: Context,
-    decision: str,
-    performer: Resource | str | None,
-    kind: str | None = None,
-) -> Resource:
-    what = "Assent of the child" if kind else "Informed consent"
+def _consent(given: _Given, to: Context, kind: str | None = None) -> Resource:
+    consent = given.consent
     return to.resource(
         "Consent",
         key=consent.key,
         kind=kind,
         extension=in_study(to),
         status="inactive" if consent.withdrawn else "active",
-        scope={"coding": [SCOPE]},
-        category=[{"coding": [each]} for each in CATEGORIES],
-        patient=to.reference("Patient", consent.subject),
-        dateTime=consent.date,
-        performer=[performer] if performer else None,
-        policyRule={"text": f"{what} to take part in study {to.study[0]}"},
-        provision=fields(
-            type=decision,
-            period=period(consent.date, consent.withdrawn),
-            purpose=[PURPOSE],
-        ),
+        category=concepts(to, "consent-category", "consent"),
+        **SHAPES[to.release](given, to),
+    )
+
+
+def _r4(given: _Given, to: Context) -> dict[str, Any]:
+    return {
+        "scope": {"coding": [to.coding("consent-scope", "research")]},
+        "patient": to.reference("Patient", given.consent.subject),
+        "dateTime": given.consent.date,
+        "performer": [given.by] if given.by else None,
+        "policyRule": _policy(given, to),
+        "provision": fields(type_=given.decision, **_provision(given, to)),
+    }
+
+
+def _r5(given: _Given, to: Context) -> dict[str, Any]:
+    return {
+        "subject": to.reference("Patient", given.consent.subject),
+        "date": given.consent.date[:DAY],
+        "period": period(given.consent.date, given.consent.withdrawn),
+        "grantor": [given.by] if given.by else None,
+        "regulatoryBasis": [_policy(given, to)],
+        "policyBasis": {"reference": to.reference("ResearchStudy", to.study)},
+        "decision": given.decision,
+        "provision": [_provision(given, to)],
+    }
+
+
+SHAPES: Mapping[str, Callable[[_Given, Context], dict[str, Any]]] = {
+    "R4": _r4,
+    "R4B": _r4,
+    "R5": _r5,
+}
+
+
+def _policy(given: _Given, to: Context) -> Resource:
+    return {"text": f"{given.what} to take part in study {to.study[0]}"}
+
+
+def _provision(given: _Given, to: Context) -> Resource:
+    return fields(
+        period=period(given.consent.date, given.consent.withdrawn),
+        purpose=[to.coding("consent-purpose", "research")],
     )

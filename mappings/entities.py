@@ -195,6 +195,8 @@ class Product:
     term: str  # mappings/codes/product.csv
     form: str | None = None
     batch: str | None = None
+    strength: Decimal | None = None  # of the active substance in 1 mL
+    strength_unit: str | None = None  # UCUM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,7 +242,10 @@ class Subject:
     sex: str  # administrative-gender
     birth_year: str | None = None
     site: Key | None = None
+    signed_up: str | None = None  # dates of what went before, and of the randomisation
+    screened: str | None = None
     enrolled: str
+    randomized: str | None = None
     status: str = "on-study"  # research-subject-status
     deceased: str | None = None
     disposition: Disposition | None = None
@@ -284,6 +289,7 @@ class Diagnosis:
     term: str  # mappings/codes/diagnosis.csv
     role: str = "main"  # main | comorbidity | admission
     status: str = "active"  # condition-clinical
+    verification: str | None = None  # confirmed | provisional | refuted
     severity: str | None = None  # mild | moderate | severe
     onset: str | None = None
     ended: str | None = None
@@ -347,6 +353,7 @@ class Sample:
     condition: str | None = None  # mappings/codes/specimen-condition.csv
     state: str = "available"  # specimen-status
     parent: Key | None = None
+    accession: str | None = None  # pseudonym of the laboratory's own number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -366,6 +373,7 @@ class Treatment:
     rate_unit: str | None = None
     route: str | None = None  # mappings/codes/route.csv
     status: str = "completed"  # medication-admin-status
+    reduced: str | None = None  # mappings/codes/reduced-dose-reason.csv: why not the full dose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,7 @@
-"""Subject -> Patient, pseudonymous.  https://hl7.org/fhir/R4/patient.html"""
+"""Subject -> Patient, pseudonymous; the same in R4, R4B and R5.
+
+https://hl7.org/fhir/R4/patient.html  https://hl7.org/fhir/R5/patient.html
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,7 @@ def patient(subject: Subject, to: Context) -> Resource:
     return to.resource(
         "Patient",
         key=subject.key,
-        identifier=[
-            typed_identifier(
-                to.identifier("Patient", subject.key),
-                "v3-ObservationValue",
-                "PSEUDED",
-                "pseudonymized",
-            )
-        ],
+        identifier=[typed_identifier(to, "pseudonym", to.identifier("Patient", subject.key))],
         gender=subject.sex,
         birthDate=subject.birth_year,
         deceasedDateTime=subject.deceased,

@@ -1,4 +1,7 @@
-"""The guardian of a Consent -> RelatedPerson.  https://hl7.org/fhir/R4/relatedperson.html"""
+"""The guardian of a Consent -> RelatedPerson; the same in R4, R4B and R5.
+
+https://hl7.org/fhir/R4/relatedperson.html  https://hl7.org/fhir/R5/relatedperson.html
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,29 @@
-"""Sample -> Specimen.  https://hl7.org/fhir/R4/specimen.html"""
+"""Sample -> Specimen, and in R5 the Device of its container.
+
+https://hl7.org/fhir/R4/specimen.html  https://hl7.org/fhir/R5/specimen.html
+https://fhir.bbmri-eric.eu/StructureDefinition-miabis-sample.html
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
 from mappings.context import Context, Resource, fields
+from mappings.device import container_device
 from mappings.entities import Sample
-from mappings.values import quantity
+from mappings.values import quantity, typed_identifier
+
+MIABIS_TEMPERATURE = (
+    "https://fhir.bbmri-eric.eu/StructureDefinition/miabis-sample-storage-temperature-extension"
+)
+
+
+def specimens(sample: Sample, to: Context) -> list[Resource]:
+    """The sample; in R5 behind the Device that its container is."""
+    device = [container_device(sample, to)] if to.r5 and _contained(sample) else []
+    return [*device, specimen(sample, to)]
 
 
 def specimen(sample: Sample, to: Context) -> Resource:
@@ -13,11 +32,14 @@ def specimen(sample: Sample, to: Context) -> Resource:
     What is collected has a collection with the volume drawn; an aliquot's volume is what its
     container holds.
     """
+    shape = SHAPES[to.release]
     return to.resource(
         "Specimen",
         key=sample.key,
+        identifier=[typed_identifier(to, "specimen", to.identifier("Specimen", sample.key))],
+        accessionIdentifier=_accession(sample, to),
         status=sample.state,
-        type=to.coded("specimen-type", sample.material),
+        type_=_type(sample, to),
         subject=to.reference("Patient", sample.subject),
         receivedTime=sample.received,
         parent=[to.reference("Specimen", sample.parent)] if sample.parent else None,
@@ -25,27 +47,83 @@ def specimen(sample: Sample, to: Context) -> Resource:
             collectedDateTime=sample.collected,
             quantity=None if sample.parent else quantity(sample.volume, "mL"),
             method=sample.method and to.coded("collection-method", sample.method),
-            bodySite=sample.site and to.coded("body-site", sample.site),
+            bodySite=sample.site and shape.body_site(to.coded("body-site", sample.site)),
         ),
-        processing=_processing(sample, to),
-        container=_container(sample, to),
+        processing=_processing(sample, shape.process, to),
+        container=[shape.container(sample, to)] if _contained(sample) else None,
         condition=[to.coded("specimen-condition", sample.condition)] if sample.condition else None,
     )
 
 
-def _processing(sample: Sample, to: Context) -> list[Resource]:
-    """What was done to the sample, then how it is kept; R4 has no element for a temperature."""
-    done = fields(
-        procedure=sample.processing and to.coded("processing", sample.processing),
-        timeDateTime=sample.processed,
-    )
-    kept = fields(procedure=sample.storage and to.coded("storage-temperature", sample.storage))
-    return [step for step in (done, kept) if step]
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What a release calls the procedure of a processing, and how it holds site and container."""
+
+    process: str
+    body_site: Callable[[Resource], Resource]
+    container: Callable[[Sample, Context], Resource]
 
 
-def _container(sample: Sample, to: Context) -> list[Resource]:
-    found = fields(
-        type=sample.container and to.coded("container", sample.container),
-        specimenQuantity=quantity(sample.volume, "mL") if sample.parent else None,
+def _r4_container(sample: Sample, to: Context) -> Resource:
+    kind = sample.container
+    additive = kind if kind and kind in to.tables["container-additive"] else None
+    return fields(
+        type_=kind and to.coded("container", kind),
+        specimenQuantity=_held(sample),
+        additiveCodeableConcept=additive and to.coded("container-additive", additive),
     )
-    return [found] if found else []
+
+
+def _r5_container(sample: Sample, to: Context) -> Resource:
+    return fields(device=to.reference("Device", sample.key), specimenQuantity=_held(sample))
+
+
+R4 = _Shape("procedure", lambda site: site, _r4_container)
+R5 = _Shape("method", lambda site: {"concept": site}, _r5_container)
+SHAPES: Mapping[str, _Shape] = {"R4": R4, "R4B": R4, "R5": R5}
+
+
+def _contained(sample: Sample) -> bool:
+    return sample.container is not None or _held(sample) is not None
+
+
+def _held(sample: Sample) -> Resource | None:
+    """What an aliquot's container holds."""
+    return quantity(sample.volume, "mL") if sample.parent else None
+
+
+def _accession(sample: Sample, to: Context) -> Resource | None:
+    if sample.accession is None:
+        return None
+    number = {"system": to.system("Specimen", "accession"), "value": sample.accession}
+    return typed_identifier(to, "accession", number)
+
+
+def _type(sample: Sample, to: Context) -> Resource:
+    kind = to.coded("specimen-type", sample.material)
+    known = sample.material in to.tables["specimen-type-miabis"]
+    if "miabis" not in to.flavours or not known:
+        return kind
+    return {**kind, "coding": [*kind["coding"], to.coding("specimen-type-miabis", sample.material)]}
+
+
+def _processing(sample: Sample, procedure: str, to: Context) -> list[Resource]:
+    """What was done to the sample, then how it is kept: FHIR has no element for a temperature."""
+    storage = sample.storage
+    done: dict[str, Any] = {
+        procedure: sample.processing and to.coded("processing", sample.processing),
+        "timeDateTime": sample.processed,
+    }
+    kept: dict[str, Any] = {
+        "extension": _temperature(storage, to) if storage else None,
+        procedure: storage and to.coded("storage-temperature", storage),
+    }
+    return [step for step in (fields(**done), fields(**kept)) if step]
+
+
+def _temperature(storage: str, to: Context) -> list[Resource]:
+    """MIABIS' own word for the temperature, where its flavour is chosen."""
+    if "miabis" not in to.flavours or storage not in to.tables["storage-temperature-miabis"]:
+        return []
+    concept = to.coded("storage-temperature-miabis", storage)
+    return [{"url": MIABIS_TEMPERATURE, "valueCodeableConcept": concept}]

@@ -24,7 +24,7 @@ from mappings.procedure import procedure
 from mappings.questionnaire_response import questionnaire_response
 from mappings.related_person import related_person
 from mappings.research_subject import end_of_participation, research_subject
-from mappings.specimen import specimen
+from mappings.specimen import specimens
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Partition:
 
     site: e.Key | None = None
     sites: Mapping[e.Key, e.Key] = field(default_factory=dict)  # of the visits that name one
-    consent: e.Key | None = None
+    consents: Sequence[e.Consent] = ()
     disposition: e.Disposition | None = None
     diagnoses: Mapping[e.Key, Sequence[e.Diagnosis]] = field(default_factory=dict)
 
@@ -63,8 +63,6 @@ def map_subject(
 
 def _partition(entities: Sequence[e.SubjectEntity]) -> Partition:
     subject = next((each for each in entities if isinstance(each, e.Subject)), None)
-    given = [each for each in entities if isinstance(each, e.Consent)]
-    latest = max(given, key=lambda consent: consent.date, default=None)
     diagnoses: dict[e.Key, list[e.Diagnosis]] = {}
     for each in entities:
         if isinstance(each, e.Diagnosis) and each.visit:
@@ -72,7 +70,7 @@ def _partition(entities: Sequence[e.SubjectEntity]) -> Partition:
     return Partition(
         site=subject.site if subject else None,
         sites={v.key: v.site for v in entities if isinstance(v, e.Visit) and v.site},
-        consent=latest.key if latest else None,
+        consents=[each for each in entities if isinstance(each, e.Consent)],
         disposition=next((each for each in entities if isinstance(each, e.Disposition)), None),
         diagnoses=diagnoses,
     )
@@ -83,7 +81,7 @@ def _subject(subject: e.Subject, to: Context, of: Partition) -> list[Resource]:
     end = subject.disposition
     return [
         patient(subject, to),
-        research_subject(subject, to, consent=of.consent),
+        research_subject(subject, to, consents=of.consents),
         *(end_of_participation(end, to) if end else ()),
     ]
 
@@ -99,7 +97,7 @@ MAPPINGS: Mapping[type, Callable[[Any, Context, Partition], list[Resource]]] = {
     e.Visit: _visit,
     e.Diagnosis: lambda it, to, _: [condition(it, to)],
     e.Measurement: lambda it, to, of: [observation(it, to, site=of.site_of(it.visit))],
-    e.Sample: lambda it, to, _: [specimen(it, to)],
+    e.Sample: lambda it, to, _: specimens(it, to),
     e.Treatment: lambda it, to, _: [medication_administration(it, to)],
     e.Support: lambda it, to, _: [procedure(it, to)],
     e.Answers: lambda it, to, _: [questionnaire_response(it, to)],

@@ -19,8 +19,10 @@ TERM_TABLES: dict[tuple[str, str], str] = {
     ("Sample", "processing"): "processing",
     ("Sample", "site"): "body-site",
     ("Sample", "storage"): "storage-temperature",
+    ("Diagnosis", "verification"): "condition-verification",
     ("Support", "mode"): "respiratory-support",
     ("Treatment", "drug"): "drug",
+    ("Treatment", "reduced"): "reduced-dose-reason",
     ("Treatment", "route"): "route",
     ("Visit", "kind"): "visit-class",
     ("Visit", "outcome"): "discharge-disposition",
@@ -29,8 +31,8 @@ TERM_TABLES: dict[tuple[str, str], str] = {
 
 # Fields that hold a FHIR date or date-time.
 DATE_FIELDS = frozenset(
-    "birth_year collected date deceased end ended enrolled onset processed received recorded "
-    "start until when withdrawn".split()
+    "birth_year collected date deceased end ended enrolled onset processed randomized received "
+    "recorded screened signed_up start until when withdrawn".split()
 )
 
 # Fields whose words FHIR itself fixes (required bindings of type code).

@@ -48,7 +48,11 @@ def in_study(to: Context) -> list[Resource]:
     return [{"url": OF_STUDY, "valueReference": to.reference("ResearchStudy", to.study)}]
 
 
-def typed_identifier(identifier: Resource, system: str, code: str, display: str) -> Resource:
-    """An identifier with its type, of a code system of terminology.hl7.org."""
-    coding = {"system": f"{TERMINOLOGY}/{system}", "code": code, "display": display}
-    return {"type": {"coding": [coding]}, **identifier}
+def typed_identifier(to: Context, term: str, identifier: Resource) -> Resource:
+    """An identifier with its type, a term of ``identifier-type.csv``."""
+    return {"type": {"coding": [to.coding("identifier-type", term)]}, **identifier}
+
+
+def arm_link(to: Context, arm: str) -> str:
+    """The link id of an arm, by its name: R5's ``ResearchStudy.comparisonGroup.linkId``."""
+    return to.id("ResearchStudy", (*to.study, arm), "arm")

@@ -29,6 +29,8 @@ def command(study: Path, place: str, fhir: str | None, form: str, with_source: b
     if form == "json":
         click.echo(dumps(found.to_json()))
         return
+    for reason in found.refused:
+        output.print(f"not sent: {reason}", markup=False, highlight=False)
     for element in found.elements:
         output.print(f"{found.resource} {element.path} ({found.fhir})", markup=False)
         for name, text in element.lines():

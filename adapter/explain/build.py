@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
 
-from adapter.errors import Where
 from adapter.explain import codes, functions
-from adapter.explain.cells import Recipe, Taken, rule
-from adapter.explain.differences import CodeUse, Pseudonym, Trace, deciding, deciding_entities
+from adapter.explain.behind import behind, of_study
+from adapter.explain.differences import (
+    CodeUse,
+    Pseudonym,
+    Trace,
+    deciding_entities,
+)
 from adapter.explain.explanation import Code, Element, Explanation, Source, Unit
-from adapter.explain.find import Found, Searched, with_settings
+from adapter.explain.find import Found, Searched
 from adapter.explain.paths import resolve
 from adapter.explain.rules import Rules
-from adapter.explain.variants import Leaf, leaves
-from adapter.mapping import registered_study
-from adapter.recipes import Origin
 from adapter.settings import StudySettings
-from adapter.sources.ctgov import study_of
-from adapter.sources.leaves import Document, read_json
 from mappings import entities as e
-
-ENTITIES = "mappings/entities.py"
 
 
 class Explainer:
@@ -82,37 +77,12 @@ class Explainer:
     @cached_property
     def _sources(self) -> dict[str, list[Source]]:
         if self.found.own is None:
-            return _of_study(self.searched, self.found, self.trace)
+            return of_study(self.searched, self.found, self.trace, self.with_source)
         made: dict[str, list[Source]] = defaultdict(list)
         for path, fields in deciding_entities(self.trace, self.found.own).items():
             for at, field in fields:
-                made[path] += self._taken(at, field)
+                made[path] += behind(self.searched, self.found.made[at], field, self.with_source)
         return {path: list(dict.fromkeys(sources)) for path, sources in made.items()}
-
-    def _taken(self, at: int, field: str) -> list[Source]:
-        """The sources of an entity's field; a value that no recipe gives is the entity's own."""
-        entity, origin = self.found.made[at].entity, self.found.made[at].origin
-        table = self.searched.tables[origin.source]
-        row = next(row for row in table.rows if row.line == origin.line)
-        recipe = Recipe(self.settings, origin.recipe, table, row, origin)
-        taken = recipe.taken(entity, field)
-        own = Source(entity=type(entity).__name__, field=field)
-        return [self._source(own, recipe, each) for each in taken] or [own]
-
-    def _source(self, own: Source, recipe: Recipe, taken: Taken) -> Source:
-        place = recipe.table.where(recipe.row.line) if taken.columns else None
-        cells = tuple((name, recipe.row.cells.get(name, "")) for name in taken.columns)
-        return dataclasses.replace(
-            own,
-            place=place,
-            columns=taken.columns,
-            recipe=recipe.name,
-            line=recipe.line(taken),
-            decoded=recipe.decoded(taken),
-            described=recipe.described(taken.columns[0]) if len(taken.columns) == 1 else None,
-            rule=rule(taken),
-            cells=cells if self.with_source else (),
-        )
 
     @cached_property
     def _codes(self) -> dict[str, list[CodeUse]]:
@@ -167,7 +137,7 @@ class Explainer:
         table = self.trace.context.tables["measurement"]
         lines = [
             codes.place_of(self.settings, table.name, row, "unit")
-            for term in {use.term for uses in self._codes.values() for use in uses}
+            for term in dict.fromkeys(use.term for uses in self._codes.values() for use in uses)
             if term in table
             for row in table.terms[term]
             if row.unit == ucum
@@ -181,146 +151,3 @@ def _of_pseudonym(found: Pseudonym, sources: Sequence[Source], study: e.Key) -> 
     columns = dict.fromkeys(column for source in sources for column in source.columns)
     of = f" columns {', '.join(columns)}" if columns else ""
     return f"keyed pseudonym of the key{of} (docs/ids.md)"
-
-
-# --- the study as such: registration, settings, data dictionary ----------------------------------
-
-
-def _of_study(searched: Searched, found: Found, trace: Trace) -> dict[str, list[Source]]:
-    made: dict[str, list[Source]] = defaultdict(list)
-    if isinstance(found.whole, tuple):
-        for path, source in (
-            *_registration(searched, found, trace),
-            *_settings(searched, found, trace),
-            *_forms(searched, found, trace),
-        ):
-            made[path].append(source)
-    else:
-        for path, fields in deciding(trace).items():
-            for field in fields:
-                made[path] += _of_subjects(searched, found.whole, field)
-    return made
-
-
-def _registration(searched: Searched, found: Found, trace: Trace) -> Iterator[tuple[str, Source]]:
-    """Every leaf of the registration record, changed one at a time."""
-    file = searched.study.settings.registry
-    if file is None:
-        return
-    record = read_json(file)
-    study, products, forms = found.whole
-    posted = study_of(Document(record, str(file)).root)
-
-    def whole(changed: Any) -> Any:
-        other = study_of(Document(changed, str(file)).root)
-        sites = (*other.sites, *study.sites[len(posted.sites) :])
-        other = dataclasses.replace(other, sites=sites, present_status=study.present_status)
-        return other, products, forms
-
-    shown = file.relative_to(searched.study.folder).as_posix()
-    for leaf in leaves(record):
-
-        def put(value: Any, leaf: Leaf = leaf) -> Any:
-            return whole(leaf.put(value))
-
-        for path in trace.shown_by(leaf, put):
-            yield path, Source(place=Where(file=shown, path=leaf.path))
-
-
-def _settings(searched: Searched, found: Found, trace: Trace) -> Iterator[tuple[str, Source]]:
-    """What study.yaml itself says of the study: its sites, status and title."""
-    study = searched.study
-    for name in ("sites", "status", "title"):
-        value = getattr(study.settings, name)
-        for leaf in leaves({name: value}):
-
-            def whole(new: Any, leaf: Leaf = leaf) -> Any:
-                other = with_settings(study, **leaf.put(new))
-                return (registered_study(other), *found.whole[1:])
-
-            where = study.settings.where(*leaf.path.replace("[", ".").replace("]", "").split("."))
-            for path in trace.shown_by(leaf, whole):
-                yield path, Source(line=where)
-
-
-def _forms(searched: Searched, found: Found, trace: Trace) -> Iterator[tuple[str, Source]]:
-    """Forms come from the data dictionary, their titles from the recipe."""
-    study, products, forms = found.whole
-    recipes = {
-        spec.spec.get("form", name): (name, spec)
-        for name, spec in searched.study.settings.recipes.items()
-        if spec.entity == "Answers"
-    }
-    for at, form in enumerate(forms):
-        name, recipe = recipes[form.key[0]]
-        for leaf in leaves(form):
-
-            def whole(new: Any, leaf: Leaf = leaf, at: int = at) -> Any:
-                return study, products, [*forms[:at], leaf.put(new), *forms[at + 1 :]]
-
-            for path in trace.shown_by(leaf, whole):
-                yield path, _of_form(searched, form, leaf.path, name, recipe.source)
-
-
-def _of_form(searched: Searched, form: e.Form, field: str, name: str, source: str) -> Source:
-    settings = searched.study.settings
-    line = settings.where("recipes", name, field.partition("[")[0])
-    own = Source(entity="Form", field=field, recipe=name, line=line)
-    if not field.startswith("questions"):
-        return own
-    question = form.questions[int(field.partition("[")[2].partition("]")[0])]
-    table = searched.tables[source]
-    recipe = Recipe(settings, name, table, table.rows[0], Origin(source, 1, ()))
-    line = settings.where("recipes", name, "items")
-    described = recipe.described(question.link)
-    return dataclasses.replace(own, line=line, place=described, columns=(question.link,))
-
-
-def _of_subjects(searched: Searched, whole: Any, field: str) -> list[Source]:
-    """What products and groups are made of: the treatments and subjects that name them."""
-    settings = searched.study.settings
-    if isinstance(whole, e.Product):
-        if field == "form":
-            line = settings.where("products", whole.term, "form")
-            return [Source(entity="Product", field=field, line=line)]
-        matching = [
-            (made, name)
-            for made in _all_made(searched)
-            if isinstance(made.entity, e.Treatment)
-            and made.entity.drug == whole.term
-            and (made.entity.batch or None) == whole.batch
-            for name in (("batch",) if field == "batch" else ("drug", "batch"))
-        ]
-    else:
-        at = field.partition("[")[2].partition("]")[0]
-        key = whole.members[int(at)] if at else None
-        matching = [
-            (made, "key" if at else "arm")
-            for made in _all_made(searched)
-            if isinstance(made.entity, e.Subject)
-            and (made.entity.key == key if at else made.entity.arm == whole.arm)
-        ]
-    first = [(made, name) for made, name in matching if made is matching[0][0]]
-    found = []
-    for made, name in first:
-        table = searched.tables[made.origin.source]
-        row = next(row for row in table.rows if row.line == made.origin.line)
-        recipe = Recipe(settings, made.origin.recipe, table, row, made.origin)
-        for taken in recipe.taken(made.entity, name):
-            found.append(
-                Source(
-                    entity=type(made.entity).__name__,
-                    field=name,
-                    place=table.where(row.line) if taken.columns else None,
-                    columns=taken.columns,
-                    recipe=recipe.name,
-                    line=recipe.line(taken),
-                    decoded=recipe.decoded(taken),
-                    rule=f"the first of {len({id(m) for m, _ in matching})} rows",
-                )
-            )
-    return found
-
-
-def _all_made(searched: Searched) -> Iterable[Any]:
-    return (made for each in searched.assembly.subjects.values() for made in each)

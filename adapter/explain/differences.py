@@ -10,7 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from adapter.errors import StudyFhirError
 from adapter.explain.variants import MARK, NUMBERED, Leaf, MarkedTable, leaves, numbered, others
@@ -51,6 +51,14 @@ class Pseudonym:
     resource_type: str
     system: str
     key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The elements that a leaf decides: those seen exactly, those seen in another shape."""
+
+    exact: set[str]
+    rough: set[str]
 
 
 def elements(resource: Any, path: str = "") -> Elements:
@@ -105,11 +113,11 @@ class Trace:
         """True when another whole makes another resource, or none."""
         return self._after(lambda: whole) != self.base
 
-    def shown_by(self, leaf: Leaf, put: Callable[[Any], Whole]) -> set[str]:
+    def shown_by(self, leaf: Leaf, put: Callable[[Any], Whole]) -> Shown:
         """The elements that a leaf decides.
 
-        Changes that keep the resource's shape say it exactly; where there is none, the first one
-        that changes anything does.
+        Changes that keep the resource's shape say it exactly. Where there is none, the first one
+        that changes anything says it roughly: elements may have moved or vanished.
         """
         exact: set[str] = set()
         rough: set[str] = set()
@@ -124,7 +132,8 @@ class Trace:
                     break
             elif not rough:
                 rough = found
-        return (exact or rough) | self._told_apart(put)
+        told = self._told_apart(put)
+        return Shown(exact | told, set() if exact else rough - told)
 
     def _told_apart(self, put: Callable[[Any], Whole]) -> set[str]:
         """The elements that say something else where the leaf is empty, such as a status."""
@@ -185,13 +194,39 @@ def _plain_id(resource_type: str, system: str, key: Key) -> str:
     return "".join((resource_type, system.rpartition("/")[2], *key))
 
 
+T = TypeVar("T")
+
+
+class Deciding(Generic[T]):
+    """Collects what decides each element; what does so roughly counts only where nothing else."""
+
+    def __init__(self, trace: Trace):
+        self._trace = trace
+        self._exact: dict[str, list[T]] = defaultdict(list)
+        self._rough: dict[str, list[T]] = defaultdict(list)
+
+    def add(
+        self, leaf: Leaf, put: Callable[[Any], Whole], name: T, of: Trace | None = None
+    ) -> None:
+        """Tries a leaf, under the name that it is to be known by."""
+        shown = (of or self._trace).shown_by(leaf, put)
+        for path in shown.exact:
+            self._exact[path].append(name)
+        for path in shown.rough:
+            self._rough[path].append(name)
+
+    def found(self) -> dict[str, list[T]]:
+        """The names for each element, in the order of the resource."""
+        both = {path: self._exact.get(path) or self._rough.get(path) for path in self._trace.base}
+        return {path: names for path, names in both.items() if names}
+
+
 def deciding(trace: Trace) -> dict[str, list[str]]:
     """For each element, the paths of the leaves of ``whole`` that decide it."""
-    found: dict[str, list[str]] = defaultdict(list)
+    found = Deciding[str](trace)
     for leaf in leaves(trace.whole):
-        for path in trace.shown_by(leaf, leaf.put):
-            found[path].append(leaf.path)
-    return {path: found[path] for path in trace.base if path in found}
+        found.add(leaf, leaf.put, leaf.path)
+    return found.found()
 
 
 def deciding_entities(trace: Trace, own: int) -> dict[str, list[tuple[int, str]]]:
@@ -200,16 +235,15 @@ def deciding_entities(trace: Trace, own: int) -> dict[str, list[tuple[int, str]]
     ``own`` is the position of the entity that the resource is made of; the others count only
     where the resource is another without them.
     """
-    found: dict[str, list[tuple[int, str]]] = defaultdict(list)
     involved = [own, *_involved(trace, own)]
     few = dataclasses.replace(
         trace, whole=[each if at in involved else None for at, each in enumerate(trace.whole)]
     )
+    found = Deciding[tuple[int, str]](trace)
     for at in involved:
         for leaf in leaves(few.whole[at]):
-            for path in few.shown_by(leaf, _replacing(few.whole, at, leaf, at == own)):
-                found[path].append((at, leaf.path))
-    return {path: found[path] for path in trace.base if path in found}
+            found.add(leaf, _replacing(few.whole, at, leaf, at == own), (at, leaf.path), few)
+    return found.found()
 
 
 def _involved(trace: Trace, own: int) -> Iterator[int]:

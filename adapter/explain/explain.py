@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from adapter.explain.build import Explainer
 from adapter.explain.explanation import Explanation
 from adapter.explain.find import Searched
 from adapter.explain.paths import split
 from adapter.explain.rules import Rules
 from adapter.study import Study
-from adapter.validation.definitions import Definitions
+from adapter.validation import Validator
 
 
 def explain(study: Study, place: str, *, with_source: bool = False) -> Explanation:
@@ -21,5 +23,9 @@ def explain(study: Study, place: str, *, with_source: bool = False) -> Explanati
     reference, path = split(place)
     searched = Searched(study)
     found = searched.find(reference)
-    rules = Rules(Definitions.shipped(study.settings.fhir))
-    return Explainer(searched, found, rules, with_source=with_source).explain(path)
+    validator = Validator(study.settings.fhir)
+    rules = Rules(validator.definitions)
+    explained = Explainer(searched, found, rules, with_source=with_source).explain(path)
+    errors = [i for i in validator.validate(found.resource) if i.severity in ("error", "fatal")]
+    refused = tuple(dict.fromkeys(f"{issue.path}: {issue.rule}" for issue in errors))
+    return dataclasses.replace(explained, refused=refused)

@@ -161,6 +161,7 @@ class Explanation:
     fhir: str
     path: str
     elements: tuple[Element, ...]
+    refused: tuple[str, ...] = ()  # why the gate keeps the resource back, where it does
 
     def to_json(self) -> dict[str, Any]:
         """The explanation as ``explain --format json`` prints it."""
@@ -168,5 +169,6 @@ class Explanation:
             "resource": self.resource,
             "fhir": self.fhir,
             "path": self.path,
+            "refused": list(self.refused),
             "elements": [element.to_json() for element in self.elements],
         }

@@ -20,6 +20,7 @@ MARK = "\ue000"
 NUMBERED = re.compile("\ue001[0-9]+\ue002")
 TEXTS = ("label", "system", "code", "display")  # columns of a code table that reach FHIR
 YEAR = re.compile(r"\d{4}(?=$|-\d{2})")
+NUMBER = re.compile(r"\d+")
 FEW = 12  # terms of a table that are tried where a marked one is not understood
 
 # Words that mappings look up and no code table or required binding lists.
@@ -92,6 +93,8 @@ def others(leaf: Leaf, tables: Mapping[str, CodeTable]) -> Iterator[Any]:
             yield YEAR.sub(lambda year: str(int(year[0]) - 4), value, count=1)
             return
         yield value + MARK
+        if number := NUMBER.search(value):  # such as 14 Years
+            yield f"{value[: number.start()]}{int(number[0]) + 1}{value[number.end() :]}"
         known = tables[TERM_TABLES[leaf.place]].terms if leaf.place in TERM_TABLES else ()
         yield from (term for term in list(known)[:FEW] if term != value)
         yield from sorted(WORDS.get(leaf.place, frozenset(OTHER_WORDS)) - {value})

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from adapter.validation.compiler import Compiler, StructureCompiler
 
 MAX_VALUE_SET = EXTENSION + "elementdefinition-maxValueSet"
+# value sets that HL7's definitions name by the document behind them
+MEANT = {"http://www.rfc-editor.org/bcp/bcp13.txt": "http://hl7.org/fhir/ValueSet/mimetypes"}
 CONCEPTS = frozenset({"Coding", "CodeableConcept"})
 REMEMBERED = 10_000  # codes of one element
 # an id must be unique in its resource, and what an extension may hold depends on where it stands
@@ -84,7 +86,8 @@ class Binding:
         self.maximum: str | None = None
         for extension in stated.get("extension", ()):
             if extension["url"] == MAX_VALUE_SET:
-                self.maximum = extension.get("valueCanonical") or extension.get("valueUri")
+                url = extension.get("valueCanonical") or extension.get("valueUri")
+                self.maximum = MEANT.get(url, url)
 
 
 def code_binding(compiler: Compiler, element: Element, code: str, derived: bool) -> Check | None:

@@ -6,6 +6,7 @@ from HL7's packages; one is read when it is asked for, so that starting costs mi
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -25,11 +26,14 @@ class Archive:
     """One zip of definitions: an index of canonicals, and a member for each."""
 
     def __init__(self, path: Path):
-        self._zip = zipfile.ZipFile(path)
+        self._path = path
+        self._owner = 0
         self.index: dict[str, dict[str, str]] = self.read("index.json")
 
     def read(self, member: str) -> Any:
         """A member's JSON."""
+        if self._owner != os.getpid():  # forked processes would share one place in the file
+            self._zip, self._owner = zipfile.ZipFile(self._path), os.getpid()
         return orjson.loads(self._zip.read(member))
 
 

@@ -193,6 +193,8 @@ class Slicing:
 
     def _discriminator(self, element: Element, stated: dict[str, str]) -> Match | None:
         kind, path = stated["type"], stated["path"]
+        if path == "url" and (match := _extension_named(element)):
+            return match
         names = [] if path == "$this" else [s for s in STEPS.split(path) if s != "$this"]
         steps, target = self._walk(element, names)
         if target is None:
@@ -300,6 +302,18 @@ class Slicing:
             terminology = self.compiler.terminology
             return lambda value: terminology.member_of(value, url) is not False
         return None
+
+
+def _extension_named(element: Element) -> Match | None:
+    """The test of an extension by the definition that its slice names, known or not."""
+    urls = {
+        url.partition("|")[0]
+        for t in element.definition.get("type", ())
+        for url in t.get("profile", ())
+    }
+    if element.name not in EXTENSIONS or not urls:
+        return None
+    return lambda value, _context: type(value) is dict and value.get("url") in urls
 
 
 def _together(tests: list[Match]) -> Match | None:

@@ -493,7 +493,9 @@ class Terminology:
         issues = _said(verdict, None)
         if verdict.ok:
             return issues
-        if verdict.trouble == "no-service":
+        systems = [include.system for include in value_set.includes]
+        misshapen = code_forms.of_code(systems, codings[0][1][2] or "") if codings else []
+        if verdict.trouble == "no-service" and not misshapen:
             text = f"{_named(codings)} could not be compared with the maximum value set {url}"
             return [*issues, _issue("warning", text, names.maximum_unchecked)]
         text = f"{_named(codings)} is not in the maximum value set {value_set.canonical}"

@@ -83,7 +83,7 @@ def test_no_name_reaches_any_output(folder: Path, tmp_path: Path) -> None:
         (("push", "{folder}"), "--server"),
         (("fly",), "No such command"),
         (("push", "{folder}", "--server", "http://u:p@127.0.0.1/fhir"), "no base URL"),
-        (("map", "{folder}", "--fhir", "R5", "--out", "x"), "R5 is not mapped"),
+        (("map", "{folder}", "--fhir", "R6", "--out", "x"), "'R6' is not one of"),
         (("registry", "nowhere.json"), "nowhere.json"),
     ],
 )

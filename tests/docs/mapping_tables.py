@@ -22,6 +22,7 @@ from child_record import PRODUCT, RECORD, SUBJECT, edges, id_of  # noqa: E402
 from registry_records import Maker  # noqa: E402
 
 from adapter.explain.differences import Trace, deciding, deciding_entities  # noqa: E402
+from adapter.explain.variants import leaves, others  # noqa: E402
 from adapter.settings import RELEASES, load_study  # noqa: E402
 from adapter.sources.ctgov import study_of  # noqa: E402
 from adapter.sources.leaves import Document  # noqa: E402
@@ -67,7 +68,12 @@ class Section:
     tables: Tables = dataclasses.field(default_factory=lambda: defaultdict(dict))
 
     def add(self, release: str, field: str, element: str, tables: Iterable[str]) -> None:
-        """A field that decides an element, which holds codes of these tables."""
+        """A field that decides an element, which holds codes of these tables.
+
+        Whether a resource is there at all is nothing that the table tells.
+        """
+        if "." not in element:
+            return
         name = INDEX.sub("", field)
         self.elements[name][release][element] = None
         self.tables[name].update(dict.fromkeys(tables))
@@ -83,7 +89,7 @@ def mapping_tables() -> str:
         _of_whole("Product", PRODUCT, map_entity, to, sections)
         _of_whole("Form", FORM, map_entity, to, sections)
         _of_whole("Study", _study(), _mapped_study, to, sections)
-    columns = _columns()
+    columns = {**_columns(), **_registry_fields()}
     ordered = [*(kind.__name__ for kind in typing.get_args(e.SubjectEntity)), *sections]
     return "\n\n".join(
         _table(name, sections[name], columns) for name in dict.fromkeys(ordered) if name in sections
@@ -162,6 +168,8 @@ def readable(made: Mapping[str, Any], path: str) -> str:
     for name, positions in STEP.findall(path):
         if name in ("meta", "resourceType") or _is_whole(value):
             break
+        if name == "url" and shown[-1].startswith(("extension(", "modifierExtension(")):
+            break
         if name in ("unit", "system", "code") and _is_quantity(value):
             name = "unit"
             value = value.get("code")
@@ -196,7 +204,7 @@ def _is_whole(value: Any) -> bool:
 
 
 def _table(name: str, section: Section, columns: Mapping[tuple[str, str], list[str]]) -> str:
-    head = ["field", *RELEASES, "code tables", "in the reference study"]
+    head = ["field", *RELEASES, "code tables", "read from"]
     lines = [f"### {name}", _row(head), _row("---" for _ in head)]
     for field in _ordered(name, section.elements):
         found = section.elements[field]
@@ -249,6 +257,22 @@ def _columns() -> Mapping[tuple[str, str], list[str]]:
             f"{recipe.source}.{column}" for column in recipe.key if not column.startswith("=")
         ]
     return found
+
+
+def _registry_fields() -> dict[tuple[str, str], list[str]]:
+    """Which fields of a registration record fill a field of the study: changed one at a time."""
+    record = Maker().record()
+    base = {leaf.path: leaf.value for leaf in leaves(study_of(Document(record, "").root))}
+    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for leaf in leaves(record):
+        value = next(others(leaf, {}))
+        after = study_of(Document(leaf.put(value), "").root)
+        other = {each.path: each.value for each in leaves(after)}
+        name = INDEX.sub("", leaf.path).removeprefix("protocolSection.")
+        for path in base.keys() & other.keys():
+            if base[path] != other[path]:
+                found["Study", INDEX.sub("", path)].append(name)
+    return {place: sorted(set(names)) for place, names in found.items()}
 
 
 def _filled(spec: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:

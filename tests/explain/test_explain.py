@@ -345,3 +345,20 @@ def test_a_mistake_says_what_to_do(folder: Path, place: str, says: str) -> None:
 def test_a_path_may_be_written_as_fhirpath_does(folder: Path, path: str) -> None:
     found = explain(Study(folder), f"{observation(folder, '1988-5')}.{path}")
     assert "Observation.valueQuantity.value" in [each.path for each in found.elements]
+
+
+def test_a_resource_that_is_kept_back_says_why_and_which_line_is_wrong(folder: Path) -> None:
+    study = folder / "study.yaml"
+    text = study.read_text(encoding="utf-8")
+    study.write_text(f"codes: {{measurement: own.csv}}\n{text}", encoding="utf-8")
+    (folder / "own.csv").write_text(
+        "term,label,system,code,display,unit,source,category\n"
+        "crp,CRP,http://loinc.org,two  spaces,,mg/L,ours,laboratory\n",
+        encoding="utf-8",
+    )
+    found = explain(Study(folder), f"{observation(folder, 'two  spaces')}.code.coding.code")
+    assert [reason.partition(": ")[0] for reason in found.refused] == [
+        "Observation.code.coding[0].code"
+    ]
+    (only,) = found.elements
+    assert str(only.codes[0].place) == "own.csv:2:code"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 
 from mappings import Context, load_default_context
@@ -39,9 +39,16 @@ def id_of(resource_type: str, system: str, key: Key) -> str:
     return "s" + hashlib.sha256(text.encode()).hexdigest()[:31]
 
 
-def default_context(snomed: str = "all") -> Context:
+RELEASES = ("R4", "R4B", "R5")
+
+
+def default_context(
+    snomed: str = "all", release: str = "R4", flavours: Collection[str] = ()
+) -> Context:
     """The context all mapping tests work in."""
-    return load_default_context("NCT05862675", id_of, snomed=snomed)
+    return load_default_context(
+        "NCT05862675", id_of, snomed=snomed, release=release, flavours=flavours
+    )
 
 
 SUBJECT = Subject(
@@ -50,7 +57,10 @@ SUBJECT = Subject(
     sex="female",
     birth_year="2019",
     site=SITE,
+    signed_up="2024-02-26",
+    screened="2024-02-27",
     enrolled="2024-03-01",
+    randomized="2024-03-01T10:00:00+08:00",
     deceased="2024-05-01",
 )
 DISPOSITION = Disposition(
@@ -85,6 +95,7 @@ DIAGNOSIS = Diagnosis(
     visit=STAY,
     term="pneumonia",
     severity="severe",
+    verification="confirmed",
     onset="2024-02-20",
     ended="2024-03-14",
     recorded="2024-03-01",
@@ -123,6 +134,7 @@ SAMPLE = Sample(
     processed="2024-03-02T08:20:00+08:00",
     storage="minus-80",
     condition="hemolyzed",
+    accession="s9876543210",
 )
 ALIQUOT = Sample(
     key=(*CHILD, "serum", "a1"),
@@ -145,6 +157,7 @@ TREATMENT = Treatment(
     rate=Decimal("10"),
     rate_unit="mL/h",
     route="nebulized",
+    reduced="vomited",
 )
 SUPPORT = Support(
     key=(*CHILD, "o2"),
@@ -203,7 +216,12 @@ EVENT = Event(
     expected=False,
 )
 PRODUCT = Product(
-    key=("msc-exosome", "B-7"), term="msc-exosome", form="nebulizer-suspension", batch="B-7"
+    key=("msc-exosome", "B-7"),
+    term="msc-exosome",
+    form="nebulizer-suspension",
+    batch="B-7",
+    strength=Decimal("10"),
+    strength_unit="10*9{particles}",
 )
 
 RECORD: tuple[SubjectEntity, ...] = (

@@ -29,10 +29,12 @@ DATES = DAYS | DAYS.map(lambda d: d[:7]) | DAYS.map(lambda d: d[:4])
 MOMENTS = DATES | DAYS.map(lambda d: f"{d}T08:30:00+08:00")
 NUMBERS = st.decimals(-(10**6), 10**6, places=2, allow_nan=False)
 TEXTS = st.text(st.characters(codec="utf-8", categories=("L", "N", "P")), min_size=1, max_size=12)
+PERIODS = (("start", "end"), ("when", "until"), ("date", "withdrawn"))
 KEYS = st.lists(TEXTS, min_size=1, max_size=3).map(tuple)
 DATE_FIELDS = frozenset(
     {"collected", "date", "deceased", "end", "ended", "enrolled", "onset", "processed"}
-    | {"received", "recorded", "start", "until", "when", "withdrawn"}
+    | {"randomized", "received", "recorded", "screened", "signed_up", "start", "until", "when"}
+    | {"withdrawn"}
 )
 
 
@@ -71,6 +73,9 @@ def strategy(kind: type, name: str, hint: Any) -> st.SearchStrategy[Any]:
         "birth_year": st.just("2019"),
         "form": st.sampled_from(sorted(TO.tables["dose-form"].terms)),
         "kind": st.sampled_from(["pathogen", "gene"]),
+        "rate_unit": st.sampled_from(["mL/h", "mg/kg/h"]),
+        "strength_unit": st.sampled_from(["ug", "10*9{particles}"]),
+        "unit": st.sampled_from(["mg", "10*9{particles}"]),
         "term": st.sampled_from(sorted(TO.tables["product"].terms)),
     }
     if place[0] == "Answers" and name == "form":
@@ -106,30 +111,52 @@ def entities(kind: type) -> st.SearchStrategy[Any]:
         found = strategy(kind, field.name, bare(hints[field.name]))
         optional = field.default is None
         given_fields[field.name] = st.none() | found if optional else found
-    return st.builds(kind, **given_fields)
+    return st.builds(kind, **given_fields).map(in_order)
+
+
+def in_order(entity: Any) -> Any:
+    """The entity with no end before its start: nobody leaves before they came."""
+    if isinstance(entity, e.Subject) and entity.disposition:
+        date = later(entity.enrolled, entity.disposition.date)
+        left = dataclasses.replace(entity.disposition, date=date)
+        return dataclasses.replace(entity, disposition=left)
+    for start, end in PERIODS:
+        if getattr(entity, start, None) and getattr(entity, end, None):
+            after = later(getattr(entity, start), getattr(entity, end))
+            entity = dataclasses.replace(entity, **{end: after})
+    return entity
+
+
+def later(start: str, end: str) -> str:
+    """The end where it is surely not before the start, else the start itself."""
+    shared = min(len(start), len(end))
+    return end if start[:shared] < end[:shared] else start
 
 
 @st.composite
 def measurements(draw: st.DrawFn) -> e.Measurement:
     """A measurement with exactly one result."""
     code, unit = draw(st.sampled_from(VALUED))
+    vital = TO.tables["measurement"].rows(code)[0].category == "vital-signs"
     results = st.sampled_from(sorted(TO.tables["result"].terms))
     reasons = st.sampled_from(sorted(TO.tables["absent-reason"].terms))
-    result: dict[str, Any] = draw(
-        st.fixed_dictionaries({"value": NUMBERS, "unit": st.just(unit)})
-        | st.fixed_dictionaries({"term": results})
-        | st.fixed_dictionaries({"flag": st.booleans()})
-        | st.fixed_dictionaries({"absent": reasons})
-    )
-    return e.Measurement(
+    measured = st.fixed_dictionaries({"value": NUMBERS, "unit": st.just(unit)})
+    missing = st.fixed_dictionaries({"absent": reasons})
+    judged = st.fixed_dictionaries({"term": results})
+    flagged = st.fixed_dictionaries({"flag": st.booleans()})
+    result = measured | missing if vital else measured | missing | judged | flagged
+    # FHIR's vital signs are numbers of a day, in units of their own.
+    parts = st.just([]) if vital else st.lists(entities(e.Component), max_size=2)
+    measurement = e.Measurement(
         key=draw(KEYS),
         subject=CHILD,
         code=code,
-        when=draw(MOMENTS),
-        until=draw(st.none() | MOMENTS),
-        components=draw(st.lists(entities(e.Component), max_size=2).map(tuple)),
+        when=draw(DAYS if vital else MOMENTS),
+        until=draw(st.none() if vital else st.none() | MOMENTS),
+        components=draw(parts.map(tuple)),
         corrected=draw(st.booleans()),
         visit=draw(st.none() | KEYS),
         sample=draw(st.none() | KEYS),
-        **result,
+        **draw(result),
     )
+    return typing.cast(e.Measurement, in_order(measurement))

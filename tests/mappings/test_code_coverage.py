@@ -87,11 +87,8 @@ def test_every_table_is_explained() -> None:
 
 # Tables whose element no mapping writes yet: one leaves the list when its element is mapped.
 AWAITED = frozenset(
-    "condition-verification consent-category consent-purpose consent-scope container-additive "
-    "diagnosis-use event-category event-outcome-research event-relatedness identifier-type "
-    "provenance-activity provenance-agent reference-range specimen-type-miabis "
-    "storage-temperature-miabis subject-milestone subject-progress-type subject-state "
-    "support-device".split()
+    "event-category event-outcome-research event-relatedness "
+    "provenance-activity provenance-agent reference-range".split()
 )
 
 
@@ -103,3 +100,9 @@ def test_every_table_is_read_by_a_mapping() -> None:
     unread = {n for n in names if f'"{n}"' not in source and not n.startswith("ctgov-")}
     assert unread <= AWAITED
     assert names >= AWAITED
+
+
+def test_the_documentation_says_which_tables_are_not_read_yet() -> None:
+    text = (ROOT / "docs/codes.md").read_text(encoding="utf-8")
+    line = next(line for line in text.splitlines() if line.startswith("Not read yet"))
+    assert set(re.findall(r"`([a-z-]+)`", line)) == AWAITED

@@ -1,18 +1,22 @@
-"""What holds for every mapping: models accept it, the same entity gives the same bytes."""
+"""What holds for every mapping in every release: it is valid, the same entity gives the same bytes.
+
+Our validator and other people's models both have a say.
+"""
 
 from __future__ import annotations
 
+import importlib
 import json
 import typing
 from typing import Any
 
 import pytest
-from child_record import PRODUCT, RECORD, default_context, edges, measured
+from child_record import PRODUCT, RECORD, RELEASES, default_context, edges, measured
 from entity_strategies import TO, entities
-from fhir.resources.R4B import get_fhir_model_class
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adapter.validation import Validator
 from mappings import Resource, map_entity, map_subject
 from mappings import entities as e
 from mappings.entity_json import from_json, to_json
@@ -24,36 +28,76 @@ def as_json(resource: Resource) -> str:
     return json.dumps(resource, default=str, sort_keys=True)
 
 
-@pytest.mark.parametrize("kind", MAPPED, ids=lambda kind: kind.__name__)
+VALIDATORS = {release: Validator(release) for release in RELEASES}
+CONTEXTS = {release: default_context(release=release) for release in RELEASES}
+MODELS = {"R4": "R4B", "R4B": "R4B", "R5": "R5"}  # fhir.resources has no models of R4 itself
+
+in_each_release = pytest.mark.parametrize("release", RELEASES)
+of_each_kind = pytest.mark.parametrize("kind", MAPPED, ids=lambda kind: kind.__name__)
+
+
+def errors(resource: Resource, release: str) -> list[str]:
+    issues = VALIDATORS[release].validate(resource)
+    return [f"{i.path}: {i.message}" for i in issues if i.severity in ("error", "fatal")]
+
+
+def model(resource: Resource, release: str) -> Any:
+    package = importlib.import_module(f"fhir.resources.{MODELS[release]}".removesuffix(".R5"))
+    return package.get_fhir_model_class(resource["resourceType"]).model_validate(resource)
+
+
+@in_each_release
+@of_each_kind
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
-def test_models_accept_any_entity(kind: type, data: st.DataObject) -> None:
+@settings(max_examples=15, deadline=None)
+def test_any_entity_is_valid(kind: type, release: str, data: st.DataObject) -> None:
     entity = data.draw(entities(kind))
-    for resource in map_entity(entity, TO):
-        model = get_fhir_model_class(resource["resourceType"])
-        assert model.model_validate(resource).model_dump_json()
+    for resource in map_entity(entity, CONTEXTS[release]):
+        assert errors(resource, release) == []
+        assert model(resource, release).model_dump_json()
 
 
-@pytest.mark.parametrize("kind", MAPPED, ids=lambda kind: kind.__name__)
+@in_each_release
+@of_each_kind
 @given(data=st.data())
-@settings(max_examples=10, deadline=None)
-def test_the_same_entity_gives_the_same_bytes(kind: type, data: st.DataObject) -> None:
+@settings(max_examples=5, deadline=None)
+def test_the_same_entity_gives_the_same_bytes(
+    kind: type, release: str, data: st.DataObject
+) -> None:
     entity = data.draw(entities(kind))
     again = from_json(to_json(entity))
     assert again == entity
-    there, back = map_entity(entity, TO), map_entity(again, default_context())
+    there = map_entity(entity, CONTEXTS[release])
+    back = map_entity(again, default_context(release=release))
     assert list(map(as_json, there)) == list(map(as_json, back))
 
 
+@in_each_release
 @pytest.mark.parametrize("entity", edges(), ids=lambda entity: type(entity).__name__)
-def test_models_accept_the_sparse_and_the_unusual(entity: e.SubjectEntity) -> None:
-    for resource in map_entity(entity, TO):
-        get_fhir_model_class(resource["resourceType"]).model_validate(resource)
+def test_the_sparse_and_the_unusual_are_valid(entity: e.SubjectEntity, release: str) -> None:
+    for resource in map_entity(entity, CONTEXTS[release]):
+        assert errors(resource, release) == []
+        model(resource, release)
 
 
-def test_nothing_in_a_resource_is_empty() -> None:
-    made = [r for _, r in map_subject(RECORD, TO)]
-    made += [r for entity in (*edges(), PRODUCT) for r in map_entity(entity, TO)]
+@in_each_release
+def test_a_whole_record_is_valid(release: str) -> None:
+    made = [resource for _, resource in map_subject(RECORD, CONTEXTS[release])]
+    assert [each for each in made if errors(each, release)] == []
+
+
+@in_each_release
+def test_every_resource_names_its_profile(release: str) -> None:
+    for _, resource in map_subject(RECORD, CONTEXTS[release]):
+        (profile,) = resource["meta"]["profile"]
+        assert profile.startswith("https://w3id.org/study-fhir-adapter/StructureDefinition/")
+
+
+@in_each_release
+def test_nothing_in_a_resource_is_empty(release: str) -> None:
+    to = CONTEXTS[release]
+    made = [r for _, r in map_subject(RECORD, to)]
+    made += [r for entity in (*edges(), PRODUCT) for r in map_entity(entity, to)]
     assert [r for r in made if has_empty(r)] == []
 
 

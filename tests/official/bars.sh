@@ -33,6 +33,8 @@ mutants() { # RELEASE LEAST SEEDS PACKAGES...
 fetch hl7.fhir.r5.examples 5.0.0
 fetch hl7.fhir.uv.genomics-reporting 3.0.0
 fetch hl7.fhir.uv.ips 2.0.0
+fetch hl7.fhir.au.base 6.0.0
+fetch hl7.fhir.uv.sdc 4.0.0-ballot
 
 mutants R4 99 "${SEEDS:-101 102 103 104 105 106 107 108 109 110}" \
   "$npm/hl7.fhir.r4.examples-4.0.1.tgz"
@@ -53,4 +55,5 @@ fi
 echo "== guides"
 "$python" tests/official/profiles.py --core "$npm/hl7.fhir.r4.examples-4.0.1.tgz" \
   --oracle "$build" --out "$out" --fail-below 97 \
-  "$out/hl7.fhir.uv.genomics-reporting/package" "$out/hl7.fhir.uv.ips/package"
+  "$out/hl7.fhir.uv.genomics-reporting/package" "$out/hl7.fhir.uv.ips/package" \
+  "$out/hl7.fhir.au.base/package" "$out/hl7.fhir.uv.sdc/package"

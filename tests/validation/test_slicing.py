@@ -156,3 +156,26 @@ def test_each_kind_of_discriminator(
     )
     found = names(one.validate(CONTAINED, profiles=[HOME + "test"]))
     assert len([i for i in found if i[1] == "Validation_VAL_Profile_Maximum"]) == counts
+
+
+def test_an_extension_s_slice_is_known_by_the_definition_it_names(tmp_path: Path) -> None:
+    """The definition itself may not be at hand: its URL still tells the slices apart."""
+    path = "Patient.extension"
+    found = validator(
+        tmp_path,
+        "Patient",
+        {"path": path, "slicing": {"discriminator": [{"type": "value", "path": "url"}]}},
+        *(
+            {"path": path, "sliceName": name, "max": "1",
+             "type": [{"code": "Extension", "profile": [HOME + name]}]}
+            for name in ("one", "other")
+        ),
+    )  # fmt: skip
+    extensions = [{"url": HOME + name, "valueString": "x"} for name in ("one", "other", "third")]
+    issues = found.validate({"resourceType": "Patient", "extension": extensions}, [HOME + "test"])
+    assert not [i for i in issues if "Profile" in (i.messageId or "")]
+    twice = {"resourceType": "Patient", "extension": [extensions[0], extensions[0]]}
+    issues = found.validate(twice, [HOME + "test"])
+    assert [i.messageId for i in issues if "Profile" in (i.messageId or "")] == [
+        "Validation_VAL_Profile_Maximum"
+    ]
