@@ -192,7 +192,7 @@ def sekmet() -> Iterator[str]:
 
 @contextmanager
 def hapi(build: Path, **properties: Any) -> Iterator[str]:
-    """HAPI FHIR JPA 8.8.0 on H2 in memory; its log goes to a file, for a full pipe would stop it."""
+    """HAPI FHIR JPA on H2 in memory; its log goes to a file, for a full pipe would stop it."""
     settings = [f"-D{name.replace('_', '.')}={value}" for name, value in properties.items()]
     words = ["java", "-Xmx1g", "-XX:+UseSerialGC", "-Dport=0", "-Dparent=true", *settings, "-cp",
              f"{build}/target/hapi-peer-1.jar:{build}/target/lib/*", "peer.HapiPeer"]  # fmt: skip
