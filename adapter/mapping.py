@@ -232,7 +232,7 @@ def _gate(
     study: Study, mapped: Sequence[Mapped], ledger: Ledger, progress: Progress
 ) -> tuple[list[Mapped], list[str]]:
     """Keep what is valid; what refers to a refused resource is refused with it."""
-    validator = Validator(study.settings.fhir)
+    validator = Validator(study.settings.fhir, packages=study.settings.packages)
     refused: dict[str, str] = {}
     for done, each in enumerate(mapped, start=1):
         reason = _verdict(study, validator, each)
