@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 from adapter.errors import ConfigurationError
@@ -28,6 +29,7 @@ from mappings import map_entity, map_subject
 from mappings.context import KINDS
 from mappings.entities import Cohort, Form, Product, Question, Site, Subject, Treatment
 from mappings.entities import Study as StudyEntity
+from mappings.medication import product_key
 from mappings.study_record import map_cohort
 from mappings.study_record import map_study as map_registration
 
@@ -175,14 +177,20 @@ def products_of(study: Study, assembly: Assembly) -> list[Product]:
         if isinstance(entity, Treatment) and entity.drug in known
     }
     return [
-        Product(
-            key=(drug, batch) if batch else (drug,),
-            term=drug,
-            form=study.settings.products.get(drug, {}).get("form"),
-            batch=batch or None,
-        )
+        _product(drug, batch or None, study.settings.products.get(drug, {}))
         for drug, batch in sorted(batches)
     ]
+
+
+def _product(drug: str, batch: str | None, described: Mapping[str, Any]) -> Product:
+    return Product(
+        key=product_key(drug, batch),
+        term=drug,
+        form=described.get("form"),
+        batch=batch,
+        strength=Decimal(str(described["strength"])) if "strength" in described else None,
+        strength_unit=described.get("strength-unit"),
+    )
 
 
 def forms_of(study: Study, tables: Mapping[str, Table]) -> list[Form]:
@@ -248,7 +256,7 @@ def _gate(
     study: Study, mapped: Sequence[Mapped], ledger: Ledger, progress: Progress
 ) -> tuple[list[Mapped], list[str]]:
     """Keep what is valid; what refers to a refused resource is refused with it."""
-    validator = Validator(study.settings.fhir)
+    validator = Validator(study.settings.fhir, packages=study.settings.packages)
     refused: dict[str, str] = {}
     for done, each in enumerate(mapped, start=1):
         reason = _verdict(study, validator, each)

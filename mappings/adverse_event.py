@@ -1,41 +1,70 @@
-"""Event -> AdverseEvent, in the plain shape of R4.  https://hl7.org/fhir/R4/adverseevent.html
+"""Event -> AdverseEvent.
+
+https://hl7.org/fhir/R4/adverseevent.html  https://hl7.org/fhir/R5/adverseevent.html
 
 Seriousness and causality are written in lower case, as terminology.hl7.org has them since R5; R4
-binds both as examples. Outcome carries the one coding that R4 requires. R4 has no element for
-the end and the CTCAE grade: both stand in a contained Condition, the resulting condition.
+binds both as examples. Outcome carries the one coding that R4 requires. R4 has no element for the
+end and the CTCAE grade, R5 none for severity and grade: both stand in a contained Condition, the
+condition that resulted.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from mappings.context import Context, Resource, fields
 from mappings.entities import Event
-from mappings.values import concepts
+from mappings.values import concepts, timed
 
 RESULT = "condition"
 
 
 def adverse_event(event: Event, to: Context) -> Resource:
     """An adverse event of a subject in the study."""
-    contained = _resulting_condition(event, to)
     return to.resource(
         "AdverseEvent",
         key=event.key,
-        identifier=to.identifier("AdverseEvent", event.key),
-        contained=contained,
         actuality="actual",
-        category=_expectedness(event, to),
-        event=to.coded("adverse-event", event.term),
         subject=to.reference("Patient", event.subject),
         encounter=event.visit and to.reference("Encounter", event.visit),
-        date=event.onset,
         recordedDate=event.recorded,
-        resultingCondition=[{"reference": f"#{RESULT}"}] if contained else None,
         seriousness=_seriousness(event, to),
+        study=[to.reference("ResearchStudy", to.study)],
+        **SHAPES[to.release](event, to),
+    )
+
+
+def _r4(event: Event, to: Context) -> Resource:
+    contained = _resulting_condition(event, to)
+    return fields(
+        identifier=to.identifier("AdverseEvent", event.key),
+        contained=contained,
+        category=_expectedness(event, to),
+        event=to.coded("adverse-event", event.term),
+        date=event.onset,
+        resultingCondition=[{"reference": f"#{RESULT}"}] if contained else None,
         severity=event.severity and {"coding": [to.coding("severity", event.severity)]},
         outcome=event.outcome and {"coding": [to.coding("event-outcome", event.outcome)]},
         suspectEntity=_suspect(event, to),
-        study=[to.reference("ResearchStudy", to.study)],
     )
+
+
+def _r5(event: Event, to: Context) -> Resource:
+    contained = _resulting_condition(event, to, severity=event.severity)
+    return fields(
+        status="completed",
+        contained=contained,
+        category=concepts(to, "event-category", "clinical-research"),
+        code=to.coded("adverse-event", event.term),
+        **timed("occurrence", event.onset, event.ended),
+        resultingEffect=[{"reference": f"#{RESULT}"}] if contained else None,
+        outcome=event.outcome and [_outcome_r5(event.outcome, to)],
+        expectedInResearchStudy=event.expected,
+        suspectEntity=_suspect_r5(event, to),
+    )
+
+
+SHAPES: Mapping[str, Callable[[Event, Context], Resource]] = {"R4": _r4, "R4B": _r4, "R5": _r5}
 
 
 def _expectedness(event: Event, to: Context) -> list[Resource] | None:
@@ -51,15 +80,22 @@ def _seriousness(event: Event, to: Context) -> Resource:
     return {"coding": [serious, *criteria]}
 
 
-def _resulting_condition(event: Event, to: Context) -> list[Resource] | None:
-    if event.ended is None and event.grade is None:
+def _resulting_condition(
+    event: Event, to: Context, severity: str | None = None
+) -> list[Resource] | None:
+    """What the event came to: its end, its CTCAE grade, and its severity where that has no room."""
+    if event.ended is None and event.grade is None and severity is None:
         return None
     status = "resolved" if event.ended else "active"
+    degrees = [
+        *([to.coded("ctcae-grade", event.grade)] if event.grade else []),
+        *([{"coding": [to.coding("severity", severity)]}] if severity else []),
+    ]
     condition = fields(
         resourceType="Condition",
         id=RESULT,
         clinicalStatus={"coding": [to.coding("condition-clinical", status)]},
-        severity=event.grade and to.coded("ctcae-grade", event.grade),
+        severity=_together(degrees),
         code=to.coded("adverse-event", event.term),
         subject=to.reference("Patient", event.subject),
         onsetDateTime=event.onset,
@@ -68,14 +104,44 @@ def _resulting_condition(event: Event, to: Context) -> list[Resource] | None:
     return [condition]
 
 
+def _together(concepts: list[Resource]) -> Resource | None:
+    """One concept of several ways to say how bad it was."""
+    if not concepts:
+        return None
+    codings = [coding for each in concepts for coding in each["coding"]]
+    return fields(coding=codings, text=concepts[0].get("text"))
+
+
 def _suspect(event: Event, to: Context) -> list[Resource] | None:
     """The treatment held responsible; a causality without one is about the intervention."""
     if event.suspect is None and event.causality is None:
         return None
-    suspect = (
-        to.reference("MedicationAdministration", event.suspect)
-        if event.suspect
-        else {"display": "Intervention of the study"}
-    )
     assessed = event.causality and {"assessment": to.coded("causality", event.causality)}
-    return [fields(instance=suspect, causality=[assessed] if assessed else None)]
+    return [fields(instance=_treatment(event, to), causality=[assessed] if assessed else None)]
+
+
+def _suspect_r5(event: Event, to: Context) -> list[Resource] | None:
+    if event.suspect is None and event.causality is None:
+        return None
+    related = event.causality and _relatedness(event.causality, to)
+    causality = {"entityRelatedness": related} if related else None
+    return [fields(instanceReference=_treatment(event, to), causality=causality)]
+
+
+def _either(first: str, second: str) -> Callable[[str, Context], Resource]:
+    """The concept of the first table, or of the second for a term that only that one has."""
+
+    def coded(term: str, to: Context) -> Resource:
+        return to.coded(first if term in to.tables[first] else second, term)
+
+    return coded
+
+
+_outcome_r5 = _either("event-outcome-research", "event-outcome")
+_relatedness = _either("event-relatedness", "causality")
+
+
+def _treatment(event: Event, to: Context) -> Resource:
+    if event.suspect:
+        return to.reference("MedicationAdministration", event.suspect)
+    return {"display": "Intervention of the study"}

@@ -18,7 +18,8 @@ from mappings.code_tables import (
 )
 from mappings.entities import Key
 from mappings.flavours import Flavour, profiles_of, read_flavours
-from mappings.locations import CANONICAL, profile_url
+from mappings.locations import CANONICAL as CANONICAL
+from mappings.locations import profile_url
 
 Resource: TypeAlias = dict[str, Any]
 IdFunction: TypeAlias = Callable[[str, str, Key], str]

@@ -15,9 +15,13 @@ from mappings.device import container_device
 from mappings.entities import Sample
 from mappings.values import quantity, typed_identifier
 
-MIABIS_TEMPERATURE = (
-    "https://fhir.bbmri-eric.eu/StructureDefinition/miabis-sample-storage-temperature-extension"
-)
+MIABIS = "https://fhir.bbmri-eric.eu/StructureDefinition"
+MIABIS_SAMPLE = f"{MIABIS}/miabis-sample"
+MIABIS_TEMPERATURE = f"{MIABIS}/miabis-sample-storage-temperature-extension"
+MIABIS_TABLES = {
+    "specimen-type": "specimen-type-miabis",
+    "storage-temperature": "storage-temperature-miabis",
+}
 
 
 def specimens(sample: Sample, to: Context) -> list[Resource]:
@@ -100,11 +104,7 @@ def _accession(sample: Sample, to: Context) -> Resource | None:
 
 
 def _type(sample: Sample, to: Context) -> Resource:
-    kind = to.coded("specimen-type", sample.material)
-    known = sample.material in to.tables["specimen-type-miabis"]
-    if "miabis" not in to.flavours or not known:
-        return kind
-    return {**kind, "coding": [*kind["coding"], to.coding("specimen-type-miabis", sample.material)]}
+    return _with_miabis("specimen-type", sample.material, to)
 
 
 def _processing(sample: Sample, procedure: str, to: Context) -> list[Resource]:
@@ -116,14 +116,23 @@ def _processing(sample: Sample, procedure: str, to: Context) -> list[Resource]:
     }
     kept: dict[str, Any] = {
         "extension": _temperature(storage, to) if storage else None,
-        procedure: storage and to.coded("storage-temperature", storage),
+        procedure: storage and _with_miabis("storage-temperature", storage, to),
     }
     return [step for step in (fields(**done), fields(**kept)) if step]
 
 
+def _with_miabis(table: str, term: str, to: Context) -> Resource:
+    """The concept of a term; where the study wants it, with MIABIS' own word as last coding."""
+    concept, theirs = to.coded(table, term), MIABIS_TABLES[table]
+    if "miabis" not in to.flavours or term not in to.tables[theirs]:
+        return concept
+    return {**concept, "coding": [*concept["coding"], to.coding(theirs, term)]}
+
+
 def _temperature(storage: str, to: Context) -> list[Resource]:
-    """MIABIS' own word for the temperature, where its flavour is chosen."""
-    if "miabis" not in to.flavours or storage not in to.tables["storage-temperature-miabis"]:
+    """MIABIS' extension: a resource that names their profile needs it, any other cannot have it."""
+    known = storage in to.tables[MIABIS_TABLES["storage-temperature"]]
+    if MIABIS_SAMPLE not in to.profiles.get("Specimen", ()) or not known:
         return []
-    concept = to.coded("storage-temperature-miabis", storage)
+    concept = to.coded(MIABIS_TABLES["storage-temperature"], storage)
     return [{"url": MIABIS_TEMPERATURE, "valueCodeableConcept": concept}]

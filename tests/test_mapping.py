@@ -54,7 +54,7 @@ def test_what_does_not_pass_the_gate_is_rejected_with_all_that_refers_to_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Strict:
-        def __init__(self, _release: str) -> None: ...
+        def __init__(self, _release: str, **_more: object) -> None: ...
 
         def validate(self, resource: dict[str, Any]) -> list[Issue]:
             bad = resource["resourceType"] == "Patient" and resource["gender"] == "male"

@@ -23,7 +23,7 @@ def explain(study: Study, place: str, *, with_source: bool = False) -> Explanati
     reference, path = split(place)
     searched = Searched(study)
     found = searched.find(reference)
-    validator = Validator(study.settings.fhir)
+    validator = Validator(study.settings.fhir, packages=study.settings.packages)
     rules = Rules(validator.definitions)
     explained = Explainer(searched, found, rules, with_source=with_source).explain(path)
     errors = [i for i in validator.validate(found.resource) if i.severity in ("error", "fatal")]

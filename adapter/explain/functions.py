@@ -6,16 +6,18 @@ import ast
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from textwrap import dedent
-from types import CodeType, FrameType
+from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 from mappings import Context
 
 HELPERS = frozenset({"mappings.context", "mappings.values", "mappings.code_tables"})
+COMMON = ("resourceType", "id", "meta")  # written by Context.resource for every resource
 INDEX = re.compile(r"\[\d+\]")
 
 
@@ -38,34 +40,34 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """The functions of ``mappings`` that ran, and the innermost that gave the resource."""
+    """The lines of ``mappings`` that ran, and the innermost function that gave the resource."""
 
-    functions: Sequence[tuple[str, CodeType]]
+    lines: Mapping[CodeType, set[int]]
     maker: tuple[str, CodeType] | None
 
 
 def called(run: Callable[[], Any], resource: dict[str, Any]) -> Calls:
     """What runs while this does, and which function of it makes the resource."""
-    seen: dict[CodeType, str] = {}
+    lines: dict[CodeType, set[int]] = defaultdict(set)
     makers: list[tuple[str, CodeType]] = []
 
-    def watch(frame: FrameType, event: str, given: Any) -> None:
+    def watch(frame: FrameType, event: str, given: Any) -> Any:
         module = frame.f_globals.get("__name__", "")
-        if not module.startswith("mappings.") or module in HELPERS:
-            return
-        if event == "call":
-            seen.setdefault(frame.f_code, module)
-        elif event == "return" and not makers and _holds(given, resource):
+        if not module.startswith("mappings."):
+            return None
+        lines[frame.f_code].add(frame.f_lineno)
+        common = module in HELPERS or makers
+        if event == "return" and not common and _holds(given, resource):
             makers.append((module, frame.f_code))
+        return watch
 
-    before = sys.getprofile()
-    sys.setprofile(watch)
+    before = sys.gettrace()
+    sys.settrace(watch)
     try:
         run()
     finally:
-        sys.setprofile(before if callable(before) else None)
-    functions = [(module, code) for code, module in seen.items()]
-    return Calls(functions, makers[0] if makers else None)
+        sys.settrace(before)
+    return Calls(lines, makers[0] if makers else None)
 
 
 def _holds(given: Any, resource: dict[str, Any]) -> bool:
@@ -87,20 +89,20 @@ def writer(path: str, calls: Calls) -> Function | None:
     if calls.maker is None:
         return None
     steps = [INDEX.sub("", step) for step in path.split(".")]
-    common = ("mappings.context", Context.resource.__code__)
-    own, every = _follow(steps, *calls.maker, calls), _follow(steps, *common, calls)
+    steps = steps[:1] if steps[0] == "identifier" else steps
     module, code = calls.maker
-    return own or every or Function(module, code.co_name, code.co_firstlineno)
+    found = None if steps[0] in COMMON else _follow(steps, module, code, calls)
+    found = found or _follow(steps, "mappings.context", Context.resource.__code__, calls)
+    return found or Function(module, code.co_name, code.co_firstlineno)
 
 
 def _follow(steps: Sequence[str], module: str, code: CodeType, calls: Calls) -> Function | None:
     """Goes from the function to the deepest step that is written in it or in what it calls."""
-    near = {each.co_name: each for of, each in calls.functions if of == module}
     node: ast.AST | None = _tree(code)
     found = None
     for step in steps:
-        hit = _named(node, step, near, code) if node is not None else None
-        if hit is None:
+        hit = _written(node, step, module, code, calls) if node is not None else None
+        if hit is None or step == "reference":  # what a reference leads to says no more
             break
         node, code = hit
         found = Function(module, code.co_name, node.lineno)  # type: ignore[attr-defined]
@@ -120,39 +122,86 @@ def _tree(code: CodeType) -> ast.AST | None:
         return None
 
 
-def _named(
-    node: ast.AST, step: str, near: dict[str, CodeType], code: CodeType
+def _written(
+    node: ast.AST, step: str, module: str, code: CodeType, calls: Calls
 ) -> tuple[ast.AST, CodeType] | None:
-    """Where a step is written: here, or in a function of the same module that is called here."""
-    for hit in _writes(node, step):
-        return hit, code
-    for name in _calls(node):
-        if name in near and near[name] is not code:
-            tree = _tree(near[name])
-            for hit in _writes(tree, step) if tree is not None else ():
-                return hit, near[name]
+    """Where a step is written: here, or in a function that ran, is called here and stands near."""
+    node = _assigned(node, code)
+    here = list(_level(node))
+    for each in here:
+        hit = _writes(each, step)
+        if hit is not None and calls.lines[code].intersection(_lines(hit)):
+            return hit, code
+    for other in (found for each in here for found in _called_by(each, module)):
+        tree = _tree(other) if other in calls.lines and other is not code else None
+        if tree is not None and (there := _written(tree, step, module, other, calls)):
+            return there
     return None
 
 
-def _writes(node: ast.AST, step: str) -> Iterator[ast.AST]:
-    for each in ast.walk(node):
-        if isinstance(each, ast.keyword) and each.arg and each.arg.rstrip("_") == step:
-            yield each.value
-        elif isinstance(each, ast.Dict):
-            for key, value in zip(each.keys, each.values, strict=True):
-                if isinstance(key, ast.Constant) and key.value == step:
-                    yield value
-        elif isinstance(each, ast.Call) and each.args:
-            first = each.args[0]  # timed("effective", ...) writes effectiveDateTime
-            if isinstance(first, ast.Constant) and _is_choice(first.value, step):
-                yield each
+def _lines(node: ast.AST) -> range:
+    first: int = node.lineno  # type: ignore[attr-defined]
+    last: int = node.end_lineno  # type: ignore[attr-defined]
+    return range(first, last + 1)
+
+
+def _level(node: ast.AST) -> Iterator[ast.AST]:
+    """What stands at one level of a resource: elements that are named here are not entered."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.keyword) and child.arg:
+            yield child
+        elif isinstance(child, ast.Dict):
+            yield child
+            for key, value in zip(child.keys, child.values, strict=True):
+                if not isinstance(key, ast.Constant):
+                    yield from _level(value)
+        elif not isinstance(node, ast.Dict):
+            yield from _level(child)
+
+
+def _assigned(node: ast.AST, code: CodeType) -> ast.AST:
+    """What a name stands for in its function."""
+    tree = _tree(code)
+    if not isinstance(node, ast.Name) or tree is None:
+        return node
+    for each in ast.walk(tree):
+        if isinstance(each, ast.Assign):
+            names = {n.id for t in each.targets for n in ast.walk(t) if isinstance(n, ast.Name)}
+            if node.id in names:
+                return each.value
+    return node
+
+
+def _writes(node: ast.AST, step: str) -> ast.AST | None:
+    """The value that a keyword, a key or a choice such as ``timed("effective", ...)`` writes."""
+    if isinstance(node, ast.keyword) and node.arg and node.arg.rstrip("_") == step:
+        return node.value
+    if isinstance(node, ast.Dict):
+        for key, value in zip(node.keys, node.values, strict=True):
+            if isinstance(key, ast.Constant) and str(key.value).rstrip("_") == step:
+                return value
+    if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+        return node if _is_choice(node.args[0].value, step) else None
+    return None
 
 
 def _is_choice(stem: object, step: str) -> bool:
-    return isinstance(stem, str) and stem != step and bool(re.match(rf"{stem}[A-Z]", step))
+    return isinstance(stem, str) and bool(re.match(rf"{re.escape(stem)}[A-Z]", step))
 
 
-def _calls(node: ast.AST) -> Iterator[str]:
-    for each in ast.walk(node):
-        if isinstance(each, ast.Call) and isinstance(each.func, ast.Name):
-            yield each.func.id
+def _called_by(node: ast.AST, module: str) -> Iterator[CodeType]:
+    """The functions that a call may mean: by its name, or by a table such as one of releases."""
+    if not isinstance(node, ast.Call):
+        return
+    names = vars(sys.modules[module])
+    if isinstance(node.func, ast.Name):
+        meant = [names.get(node.func.id)]
+    elif isinstance(node.func, ast.Subscript) and isinstance(node.func.value, ast.Name):
+        table = names.get(node.func.value.id)
+        meant = list(table.values()) if isinstance(table, dict) else []
+    else:
+        return
+    for each in meant:
+        if isinstance(each, FunctionType) and each.__module__ == module:
+            yield each.__code__

@@ -173,6 +173,20 @@ def test_resources_of_one_type_are_told_apart(
     assert found.mapping.module == module
 
 
+@pytest.mark.parametrize(
+    ("release", "path", "line"),
+    [("R4", "period.start", '"period": period('), ("R5", "actualPeriod.start", '"actualPeriod":')],
+)
+def test_the_line_is_that_of_the_release(
+    reference: Path, release: str, path: str, line: str
+) -> None:
+    searched = search(reference, release)
+    (found,) = explained(searched, first(searched, "Encounter", "stay"), path).elements
+    assert found.mapping
+    text = (ROOT / "mappings" / "encounter.py").read_text(encoding="utf-8")
+    assert line in line_of(text, found.mapping.line)
+
+
 def test_the_rule_of_fhir_is_named_with_cardinality_and_binding(folder: Path) -> None:
     found = element(folder, f"{observation(folder, '1988-5')}.status")
     rule = next(r for r in found.rules if r.profile.startswith("http://hl7.org"))

@@ -29,7 +29,7 @@ DATES = DAYS | DAYS.map(lambda d: d[:7]) | DAYS.map(lambda d: d[:4])
 MOMENTS = DATES | DAYS.map(lambda d: f"{d}T08:30:00+08:00")
 NUMBERS = st.decimals(-(10**6), 10**6, places=2, allow_nan=False)
 TEXTS = st.text(st.characters(codec="utf-8", categories=("L", "N", "P")), min_size=1, max_size=12)
-PERIODS = (("start", "end"), ("when", "until"), ("date", "withdrawn"))
+PERIODS = (("start", "end"), ("when", "until"), ("date", "withdrawn"), ("onset", "ended"))
 KEYS = st.lists(TEXTS, min_size=1, max_size=3).map(tuple)
 DATE_FIELDS = frozenset(
     {"collected", "date", "deceased", "end", "ended", "enrolled", "onset", "processed"}
@@ -42,6 +42,11 @@ VALUED = [
     (term, unit)
     for term in TO.tables["measurement"].terms
     for unit in TO.tables["measurement"].units(term)
+]
+VITAL_SIGNS = [
+    term
+    for term, rows in TO.tables["measurement"].terms.items()
+    if rows[0].category == "vital-signs"
 ]
 PARTS: dict[type, st.SearchStrategy[Any]] = {
     e.Component: st.sampled_from(VALUED).flatmap(
@@ -133,11 +138,24 @@ def later(start: str, end: str) -> str:
     return end if start[:shared] < end[:shared] else start
 
 
+def same_code(one: str, other: str) -> bool:
+    """True where two terms share a coding, so that neither can be a part of the other."""
+    rows = TO.tables["measurement"].rows
+    return not {(r.system, r.code) for r in rows(one)}.isdisjoint(
+        (r.system, r.code) for r in rows(other)
+    )
+
+
+def codes(term: str) -> set[str]:
+    """All codes of a measurement, in whatever unit."""
+    return {row.code for row in TO.tables["measurement"].rows(term)}
+
+
 @st.composite
 def measurements(draw: st.DrawFn) -> e.Measurement:
     """A measurement with exactly one result."""
     code, unit = draw(st.sampled_from(VALUED))
-    vital = TO.tables["measurement"].rows(code)[0].category == "vital-signs"
+    vital = any(same_code(code, each) for each in VITAL_SIGNS)
     results = st.sampled_from(sorted(TO.tables["result"].terms))
     reasons = st.sampled_from(sorted(TO.tables["absent-reason"].terms))
     measured = st.fixed_dictionaries({"value": NUMBERS, "unit": st.just(unit)})
@@ -146,7 +164,8 @@ def measurements(draw: st.DrawFn) -> e.Measurement:
     flagged = st.fixed_dictionaries({"flag": st.booleans()})
     result = measured | missing if vital else measured | missing | judged | flagged
     # FHIR's vital signs are numbers of a day, in units of their own.
-    parts = st.just([]) if vital else st.lists(entities(e.Component), max_size=2)
+    part = entities(e.Component).filter(lambda part: not same_code(part.code, code))
+    parts = st.just([]) if vital else st.lists(part, max_size=2)
     measurement = e.Measurement(
         key=draw(KEYS),
         subject=CHILD,

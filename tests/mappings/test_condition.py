@@ -48,3 +48,10 @@ def test_the_role_stands_in_the_encounter_or_without_one_in_the_category(to: Con
     assert codes(condition(alone, to)["category"]) == ["encounter-diagnosis", "DD"]
     comorbidity = replace(alone, role="comorbidity")
     assert codes(condition(comorbidity, to)["category"]) == ["problem-list-item", "CM"]
+
+
+def test_a_diagnosis_may_be_provisional(to: Context, r5: Context) -> None:
+    provisional = replace(DIAGNOSIS, verification="provisional")
+    for context in (to, r5):
+        status = condition(provisional, context)["verificationStatus"]
+        assert status["coding"][0]["code"] == "provisional"

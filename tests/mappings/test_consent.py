@@ -35,3 +35,20 @@ def test_nobody_is_invented(to: Context) -> None:
     (consent,) = map_entity(replace(CONSENT, guardian=None, assent=None, decision="deny"), to)
     assert "performer" not in consent
     assert consent["provision"]["type"] == "deny"
+
+
+def test_r5_names_the_grantor_and_puts_the_decision_on_top(r5: Context) -> None:
+    mother, consent, assent = map_entity(CONSENT, r5)
+    assert consent["grantor"] == [{"reference": f"RelatedPerson/{mother['id']}"}]
+    assert assent["grantor"] == [r5.reference("Patient", CHILD)]
+    assert (consent["decision"], assent["decision"]) == ("permit", "permit")
+    assert consent["policyBasis"]["reference"] == r5.reference("ResearchStudy", ("NCT05862675",))
+    assert consent["period"] == {"start": "2024-02-28", "end": "2024-05-01"}
+    assert consent["provision"][0]["purpose"][0]["code"] == "HRESCH"
+
+
+def test_the_date_of_a_consent_in_r5_has_no_time(r5: Context) -> None:
+    signed = replace(CONSENT, date="2024-02-28T09:30:00+08:00", withdrawn=None)
+    _, consent, _ = map_entity(signed, r5)
+    assert consent["date"] == "2024-02-28"
+    assert consent["period"] == {"start": "2024-02-28T09:30:00+08:00"}

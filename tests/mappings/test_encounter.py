@@ -66,3 +66,18 @@ def test_status(kind: str, end: str | None, status: str, to: Context) -> None:
 )
 def test_length_in_calendar_days(start: str, end: str | None, length: int | None) -> None:
     assert days(start, end) == length
+
+
+def test_a_stay_in_r5(r5: Context) -> None:
+    comorbidity = replace(DIAGNOSIS, key=(*CHILD, "3"), role="comorbidity")
+    resource = encounter(VISIT, r5, diagnoses=(DIAGNOSIS, comorbidity))
+    assert resource["status"] == "completed"
+    assert resource["class"][0]["coding"][0]["code"] == "IMP"
+    assert resource["actualPeriod"]["end"] == "2024-03-15"
+    (reason,) = resource["reason"]
+    assert reason["value"][0]["concept"]["coding"][0]["code"] == "233604007"
+    assert resource["admission"]["dischargeDisposition"]["coding"][0]["code"] == "home"
+    main, other = resource["diagnosis"]
+    assert main["condition"] == [{"reference": r5.reference("Condition", DIAGNOSIS.key)}]
+    assert [use["coding"][0]["code"] for use in main["use"]] == ["final", "DD"]
+    assert [use["coding"][0]["code"] for use in other["use"]] == ["final", "CM"]

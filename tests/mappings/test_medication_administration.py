@@ -57,3 +57,42 @@ def test_a_single_moment(to: Context) -> None:
     resource = medication_administration(replace(TREATMENT, end=None, status="stopped"), to)
     assert resource["effectiveDateTime"] == "2024-03-03T09:00:00+08:00"
     assert resource["status"] == "stopped"
+
+
+def test_a_dose_in_r5(r5: Context) -> None:
+    resource = medication_administration(TREATMENT, r5)
+    (product,) = map_entity(PRODUCT, r5)
+    reference = {"reference": f"Medication/{product['id']}"}
+    assert resource["medication"] == {"reference": reference}
+    assert resource["encounter"] == r5.reference("Encounter", STAY)
+    assert resource["occurencePeriod"]["end"] == "2024-03-03T09:30:00+08:00"
+    assert product["doseForm"]["coding"][0]["code"] == "385199008"
+
+
+def test_an_ordinary_drug_in_r5(r5: Context) -> None:
+    drug = replace(TREATMENT, drug="ceftriaxone", batch=None, end=None)
+    resource = medication_administration(drug, r5)
+    assert resource["medication"]["concept"]["coding"][0]["code"] == "J01DD04"
+    assert resource["occurenceDateTime"] == "2024-03-03T09:00:00+08:00"
+
+
+def test_a_child_that_vomits_had_less_than_the_full_dose(to: Context, r5: Context) -> None:
+    now = medication_administration(TREATMENT, r5)
+    assert now["isSubPotent"] is True
+    assert now["subPotentReason"][0]["coding"][0]["code"] == "vomited"
+    _, reason = medication_administration(TREATMENT, to)["extension"]
+    assert reason["url"].endswith("MedicationAdministration.subPotentReason")
+    assert reason["valueCodeableConcept"] == now["subPotentReason"][0]
+    full = medication_administration(replace(TREATMENT, reduced=None), r5)
+    assert "isSubPotent" not in full
+
+
+def test_the_strength_of_a_product(to: Context, r5: Context) -> None:
+    (before,) = map_entity(PRODUCT, to)
+    (now,) = map_entity(PRODUCT, r5)
+    strength = now["ingredient"][0]["strengthRatio"]
+    assert strength["numerator"]["code"] == "10*9{particles}"
+    assert strength["denominator"]["code"] == "mL"
+    assert before["ingredient"][0]["strength"] == strength
+    assert before["ingredient"][0]["itemCodeableConcept"] == now["ingredient"][0]["item"]["concept"]
+    assert "ingredient" not in map_entity(replace(PRODUCT, strength=None), r5)[0]

@@ -31,3 +31,15 @@ def test_support_that_goes_on(to: Context) -> None:
     resource = procedure(replace(SUPPORT, end=None, status="in-progress"), to)
     assert resource["performedPeriod"] == {"start": "2024-03-01"}
     assert resource["status"] == "in-progress"
+
+
+def test_high_flow_in_r5(r5: Context) -> None:
+    resource = procedure(SUPPORT, r5)
+    assert resource["occurrencePeriod"] == {"start": "2024-03-01", "end": "2024-03-05"}
+    assert resource["category"][0]["coding"][0]["code"] == "57485005"
+    assert resource["used"][0]["concept"]["coding"][0]["code"] == "426854004"
+
+
+def test_the_device_in_use(to: Context) -> None:
+    assert procedure(SUPPORT, to)["usedCode"][0]["coding"][0]["code"] == "426854004"
+    assert "usedCode" not in procedure(replace(SUPPORT, mode="ecmo"), to)

@@ -33,7 +33,6 @@ def test_answers_belong_to_their_form(to: Context) -> None:
             "valueDateTime",
             "2024-03-20T10:00:00+08:00",
         ),
-        (Answer(link="q", code=("1", "Yes")), "valueCoding", {"code": "1", "display": "Yes"}),
     ],
 )
 def test_each_kind_of_answer(answer: Answer, element: str, value: object, to: Context) -> None:
@@ -43,6 +42,18 @@ def test_each_kind_of_answer(answer: Answer, element: str, value: object, to: Co
     assert questionnaire_response(answers, to)["item"] == [
         {"linkId": "q", "answer": [{element: value}]}
     ]
+
+
+def test_the_choices_of_each_question_have_a_code_system_of_their_own(to: Context) -> None:
+    answers = type(ANSWERS)(
+        key=("a",), subject=ANSWERS.subject, form=("f", "baseline"), date="2024",
+        items=(Answer(link="q", code=("1", "Yes")),),
+    )  # fmt: skip
+    [item] = questionnaire_response(answers, to)["item"]
+    assert item["answer"] == [
+        {"valueCoding": {"system": f"{to.identifier_base}/forms/f/baseline/q", "code": "1",
+                         "display": "Yes"}}
+    ]  # fmt: skip
 
 
 def test_a_choice_is_the_option_of_its_questionnaire(to: Context) -> None:

@@ -135,7 +135,9 @@ def test_a_form_is_a_questionnaire_with_its_options() -> None:
         "type": "boolean",
         "required": True,
     }
-    assert form["item"][1]["answerOption"] == [{"valueCoding": {"code": "1", "display": "mild"}}]
+    system = f"{context().identifier_base}/forms/events/how"
+    coding = {"system": system, "code": "1", "display": "mild"}
+    assert form["item"][1]["answerOption"] == [{"valueCoding": coding}]
 
 
 def test_a_cohort_is_a_group_of_patients() -> None:

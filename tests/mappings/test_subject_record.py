@@ -10,9 +10,11 @@ from child_record import (
     DISPOSITION,
     MEASUREMENT,
     RECORD,
+    RELEASES,
     SITE,
     SUBJECT,
     VISIT,
+    default_context,
     measured,
 )
 
@@ -27,7 +29,9 @@ def resources(entities: tuple[SubjectEntity, ...], to: Context) -> dict[str, lis
     return found
 
 
-def test_every_reference_leads_to_a_resource_of_the_record_or_of_the_study(to: Context) -> None:
+@pytest.mark.parametrize("release", RELEASES)
+def test_every_reference_leads_to_a_resource_of_the_record_or_of_the_study(release: str) -> None:
+    to = default_context(release=release)
     made = [resource for _, resource in map_subject(RECORD, to)]
     known = {f"{r['resourceType']}/{r['id']}" for r in made}
     dangling = {ref for r in made for ref in references(r)} - known

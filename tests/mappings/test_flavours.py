@@ -1,0 +1,38 @@
+"""Flavours: whose profile a resource names, and what cannot stand together."""
+
+from __future__ import annotations
+
+from mappings.context import load_flavours
+from mappings.flavours import profiles_of, refusal
+
+TABLE = load_flavours()
+OURS = "https://w3id.org/study-fhir-adapter/StructureDefinition/mii-studie-subject"
+THEIRS = (
+    "https://www.medizininformatik-initiative.de/fhir/modul-studie/StructureDefinition/"
+    "mii-pr-studie-proband"
+)
+
+
+def test_other_peoples_profiles_are_named_only_when_their_package_is_there() -> None:
+    assert profiles_of(TABLE, ["mii-studie"])["ResearchSubject"] == [OURS]
+    supplied = profiles_of(TABLE, ["mii-studie"], {THEIRS})
+    assert supplied["ResearchSubject"] == [OURS, THEIRS]
+
+
+def test_without_flavours_every_type_keeps_its_own_profile() -> None:
+    assert profiles_of(TABLE, [], {THEIRS}) == {}
+
+
+def test_flavours_of_different_types_go_together() -> None:
+    assert refusal(TABLE, ["mii-studie", "miabis", "ae-backport", "microbiology"], "R4") is None
+
+
+def test_exclusion_is_mutual() -> None:
+    for row in TABLE:
+        for other in row.excludes:
+            assert row.name in {n for each in TABLE if each.name == other for n in each.excludes}
+
+
+def test_each_row_that_can_be_refused_says_why() -> None:
+    for row in TABLE:
+        assert row.reason or (len(row.releases) == 3 and not row.excludes), row.name
