@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from mappings.context import Context, Resource, fields
 from mappings.entities import Component, Key, Measurement
-from mappings.values import TERMINOLOGY, concepts, in_study, quantity, timed
+from mappings.values import ABSENT, TERMINOLOGY, UCUM, concepts, in_study, quantity, timed
 
 # A panel's profile asks for every member: one that was not measured says so. A member that was
 # recorded alone stands in a panel too, because its profile is the panel's.
 PANELS = {"blood-pressure": ("systolic", "diastolic")}
 PANEL_OF = {member: panel for panel, members in PANELS.items() for member in members}
+# The BMI profile of these releases asks for a value: one that is missing is a value that says why.
+ALWAYS_VALUED = {"R4": (), "R4B": ("bmi",), "R5": ("bmi",)}
 NORMAL = {
     "system": f"{TERMINOLOGY}/referencerange-meaning",
     "code": "normal",
@@ -48,10 +50,9 @@ def _finding(it: Measurement, to: Context) -> Resource:
     """Code, value and components; a panel's lone member moves into its panel."""
     own = fields(
         code=measured_code(to, it.code, it.unit, valued=it.value is not None),
-        valueQuantity=quantity(it.value, it.unit, it.comparator),
+        **_valued(it, to),
         valueCodeableConcept=it.term and to.coded("result", it.term),
         valueBoolean=it.flag,
-        dataAbsentReason=it.absent and to.coded("absent-reason", it.absent),
         interpretation=[to.coded("interpretation", it.interpretation)]
         if it.interpretation
         else None,
@@ -68,6 +69,18 @@ def _finding(it: Measurement, to: Context) -> Resource:
     if panel:
         return {"code": measured_code(to, panel), "component": [own, *components, *missing]}
     return {**own, "component": [*components, *missing]}
+
+
+def _valued(it: Measurement, to: Context) -> Resource:
+    """The quantity, or why there is none."""
+    if not it.absent:
+        return {"valueQuantity": quantity(it.value, it.unit, it.comparator)}
+    if it.code not in ALWAYS_VALUED[to.release]:
+        return {"dataAbsentReason": to.coded("absent-reason", it.absent)}
+    why = [{"url": ABSENT, "valueCode": to.code("absent-reason", it.absent)}]
+    unit = it.unit or to.tables["measurement"].units(it.code)[0]
+    empty = {"extension": why}
+    return {"valueQuantity": {"_value": empty, "unit": unit, "system": UCUM, "code": unit}}
 
 
 def measured_code(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import json
 import typing
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -70,6 +71,20 @@ def test_the_same_entity_gives_the_same_bytes(
     there = map_entity(entity, CONTEXTS[release])
     back = map_entity(again, default_context(release=release))
     assert list(map(as_json, there)) == list(map(as_json, back))
+
+
+@in_each_release
+def test_every_code_that_can_be_measured_is_valid_measured_and_missing(release: str) -> None:
+    to, flagged = CONTEXTS[release], {"blood-pressure"}  # a panel has no value of its own
+    for term in to.tables["measurement"].terms:
+        unit = next(iter(to.tables["measurement"].units(term)), None)
+        found = {"value": Decimal(1), "unit": unit} if unit else {"flag": True}
+        for said in ({"absent": "unknown"}, *([] if term in flagged else [found])):
+            measurement = e.Measurement(
+                key=("m",), subject=("c",), code=term, when="2024-05-01", **said
+            )
+            for resource in map_entity(measurement, to):
+                assert errors(resource, release) == [], (term, said)
 
 
 @in_each_release
