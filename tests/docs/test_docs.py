@@ -95,7 +95,8 @@ def documented_calls() -> list[Any]:
 def test_documented_call_exists(name: str, options: list[str]) -> None:
     command = cli.get_command(click.Context(cli), name)
     assert command is not None
-    known = {option for parameter in command.params for option in parameter.opts}
+    parts = command.commands.values() if isinstance(command, click.Group) else [command]
+    known = {option for part in parts for each in part.params for option in each.opts}
     assert set(options) <= known | {"--help"}
 
 
@@ -104,7 +105,8 @@ def test_every_option_is_documented(name: str) -> None:
     command = cli.get_command(click.Context(cli), name)
     assert command is not None
     line = next(line for line in read("docs/operations.md").splitlines() if f"fhir {name}" in line)
-    for parameter in command.params:
+    parts = command.commands.values() if isinstance(command, click.Group) else [command]
+    for parameter in (each for part in parts for each in part.params):
         if isinstance(parameter, click.Option) and name != "registry":
             assert parameter.opts[0] in line
 
