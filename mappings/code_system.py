@@ -5,12 +5,11 @@ https://hl7.org/fhir/R4/codesystem.html https://hl7.org/fhir/R5/codesystem.html
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from mappings.code_tables import CodeTable, term_system
 from mappings.context import Resource
-from mappings.locations import CANONICAL
+from mappings.locations import CANONICAL, computable_name
 
 OURS = f"{CANONICAL}/CodeSystem/"
 
@@ -41,12 +40,11 @@ def code_systems(tables: Mapping[str, CodeTable]) -> list[Resource]:
 
 def _code_system(url: str, codes: Mapping[str, str]) -> Resource:
     name = url.removeprefix(OURS)
-    words = re.split(r"[^A-Za-z0-9]+", name)
     return {
         "resourceType": "CodeSystem",
         "id": name,
         "url": url,
-        "name": "".join(word[0].upper() + word[1:] for word in words) + "Codes",
+        "name": f"{computable_name(name)}Codes",
         "title": f"Codes of {name}",
         "status": "active",
         "experimental": False,

@@ -8,20 +8,19 @@ code appears the change is one row of the table.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from mappings.code_tables import CodeRow, CodeTable, term_system
 from mappings.context import Resource, fields
-from mappings.locations import CANONICAL
+from mappings.locations import CANONICAL, computable_name
 
 UCUM = "http://unitsofmeasure.org"
 UNIT = f"{CANONICAL}/unit"  # the property on which a code depends that holds for one unit
 NARROWER, RELATED = "source-is-narrower-than-target", "related-to"
 NOTICES = {
     "http://snomed.info/sct": (
-        "This map holds concepts of SNOMED CT. SNOMED CT is (c) and (R) SNOMED International. "
+        "This material holds concepts of SNOMED CT. SNOMED CT is (c) and (R) SNOMED International. "
         "Concepts of the Global Patient Set are used under the Creative Commons Attribution 4.0 "
         "International licence; any other needs a SNOMED CT affiliate licence."
     ),
@@ -45,7 +44,7 @@ def concept_map(table: CodeTable, release: str) -> Resource:
         resourceType="ConceptMap",
         id=table.name,
         url=f"{CANONICAL}/ConceptMap/{table.name}",
-        name=_name(table.name),
+        name=f"{computable_name(table.name)}Map",
         title=f"Terms of {table.name} in standard codes",
         status="draft" if any(row.reviewer in ("", "pending") for row in rows) else "active",
         experimental=False,
@@ -53,9 +52,7 @@ def concept_map(table: CodeTable, release: str) -> Resource:
             f"How mappings/codes/{table.name}.csv writes each local term; a code that holds "
             "for one unit depends on that unit."
         ),
-        copyright="\n\n".join(
-            text for system, text in NOTICES.items() if any(row.system == system for row in rows)
-        ),
+        copyright=notices({row.system for row in rows}),
         additionalAttribute=ATTRIBUTES[release] if any(row.unit for row in rows) else None,
         group=[*_matched(table, release), *_unmatched(table, release)],
     )
@@ -70,13 +67,14 @@ def concept_maps(tables: Mapping[str, CodeTable], release: str) -> list[Resource
     ]
 
 
+def notices(systems: Container[str]) -> str:
+    """What the owners of these code systems ask to be said."""
+    return "\n\n".join(text for system, text in NOTICES.items() if system in systems)
+
+
 def is_standard(row: CodeRow) -> bool:
     """True for a row with a code of somebody else's system."""
     return bool(row.code) and not row.system.startswith(CANONICAL)
-
-
-def _name(table: str) -> str:
-    return "".join(word[0].upper() + word[1:] for word in re.split(r"[^A-Za-z0-9]+", table)) + "Map"
 
 
 def _matched(table: CodeTable, release: str) -> Iterator[Resource]:
