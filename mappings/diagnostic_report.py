@@ -74,6 +74,7 @@ def _finding(
         "Observation",
         key=key,
         kind="finding",
+        profile="sequencing-finding",
         extension=in_study(to),
         status=FINDING_STATUS.get(result.status, result.status),
         category=concepts(to, "observation-category", category),

@@ -10,6 +10,18 @@ from mappings.context import Context, Resource, fields
 from mappings.entities import Component, Key, Measurement
 from mappings.values import ABSENT, TERMINOLOGY, UCUM, concepts, in_study, quantity, timed
 
+# Our profile of a category of measurement.csv; any other category has the general one.
+PROFILES = {
+    "vital-signs": "vital-sign",
+    "laboratory": "laboratory-observation",
+    "blood-gas": "blood-gas",
+    "blood-gas-saturation": "blood-gas",
+    "respiratory": "respiratory-observation",
+    "lung-function": "lung-function",
+    "outcome": "outcome-observation",
+    "microbiology": "sequencing-finding",
+    "genetics": "sequencing-finding",
+}
 # A panel's profile asks for every member: one that was not measured says so. A member that was
 # recorded alone stands in a panel too, because its profile is the panel's.
 PANELS = {"blood-pressure": ("systolic", "diastolic")}
@@ -33,6 +45,7 @@ def observation(measurement: Measurement, to: Context, *, site: Key | None = Non
     return to.resource(
         "Observation",
         key=it.key,
+        profile=PROFILES.get(category, "observation"),
         extension=in_study(to),
         partOf=[to.reference("Procedure", it.support)] if it.support else None,
         status="corrected" if it.corrected else "final",

@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from adapter.errors import UsageError
+from adapter.validation.own import own_definition, own_urls
 
 Resource = dict[str, Any]
 CORE = "http://hl7.org/fhir/StructureDefinition/"
@@ -127,7 +128,7 @@ class Definitions:
         """The canonicals of a kind of definition."""
         shipped = {url for one in self._archives for url in one.index.get(kind, {})}
         added = {url for of, url in (*self._added, *self._lazy) if of == kind}
-        return sorted(shipped | added)
+        return sorted(shipped | added | set(own_urls(self.release, kind)))
 
     def added(self, kind: str) -> Iterable[Resource]:
         """The user's own definitions of a kind."""
@@ -159,7 +160,7 @@ class Definitions:
             if member := one.index.get(kind, {}).get(url):
                 found: Resource = one.read(member)
                 return found
-        return None
+        return own_definition(self.release, kind, url)
 
     def _with_snapshot(self, structure: Resource) -> Resource | None:
         if structure.get("snapshot", {}).get("element"):

@@ -97,13 +97,14 @@ def examples() -> tuple[Example, ...]:
     with (Path(__file__).parent / "study_elements.csv").open(encoding="utf-8", newline="") as text:
         wanted = list(csv.DictReader(text))
     with tempfile.TemporaryDirectory() as folder:
-        searched = Searched(Study(_copy(Path(folder)), fhir=RELEASE))
+        searched = Searched(Study(copied(Path(folder)), fhir=RELEASE))
         held = list(searched.all())
         rules = Rules(Definitions.shipped(RELEASE))
         return tuple(_example(row, searched, held, rules) for row in wanted)
 
 
-def _copy(folder: Path) -> Path:
+def copied(folder: Path) -> Path:
+    """A copy of the reference study with a key that everybody knows."""
     study = folder / "study"
     shutil.copytree(REFERENCE, study, ignore=shutil.ignore_patterns(".study-fhir", "*.py"))
     key = study / ".study-fhir" / "study.key"

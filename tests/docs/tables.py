@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 
 from mapping_tables import mapping_tables
+from profile_examples import RELEASES
+from profile_examples import write as write_profile_examples
 from study_elements import element_table, write_examples
 
 from adapter.errors import TABLE
@@ -109,6 +111,8 @@ def with_table(text: str, name: str, table: str) -> str:
 def main() -> None:
     """Write every table and example anew."""
     write_examples()
+    for release in RELEASES:
+        write_profile_examples(release)
     for name, (page, table) in TABLES.items():
         path = DOCS / page
         text = path.read_text(encoding="utf-8")

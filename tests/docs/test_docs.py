@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import profile_examples
 import pytest
 import study_elements
 import tables
@@ -53,6 +54,11 @@ def test_table_is_up_to_date(name: str) -> None:
 
 def test_examples_are_up_to_date() -> None:
     assert study_elements.stale_examples() == [], "run make docs"
+
+
+@pytest.mark.parametrize("release", profile_examples.RELEASES)
+def test_examples_of_profiles_are_up_to_date(release: str) -> None:
+    assert profile_examples.stale(release) == [], "run make docs"
 
 
 def test_examples_are_valid() -> None:

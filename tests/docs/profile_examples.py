@@ -1,0 +1,59 @@
+"""An example of each profile, mapped from the synthetic cohort: ``profiles/<release>/examples``."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from study_elements import ROOT, copied
+
+from adapter.fhir.json import dumps
+from adapter.mapping import map_study
+from adapter.study import Study
+from adapter.validation.own import folder
+from mappings.locations import profile_url
+
+RELEASES = ("R4", "R5")  # R4B has R4's
+
+
+@cache
+def profile_examples(release: str) -> dict[str, str]:
+    """File to its text: of the resources that claim a profile, the one with the most elements."""
+    with tempfile.TemporaryDirectory() as temporary:
+        mapped = map_study(Study(copied(Path(temporary)), fhir=release)).resources
+    fullest: dict[str, dict[str, Any]] = {}
+    for resource in sorted((each.resource for each in mapped), key=lambda each: each["id"]):
+        name = resource["meta"]["profile"][0].removeprefix(profile_url(""))
+        if name not in fullest or len(resource) > len(fullest[name]):
+            fullest[name] = resource
+    return {f"{name}.json": _text(each) for name, each in sorted(fullest.items())}
+
+
+def _text(resource: dict[str, Any]) -> str:
+    return json.dumps(json.loads(dumps(resource)), indent=1, ensure_ascii=False) + "\n"
+
+
+def stale(release: str) -> list[str]:
+    """The examples that are missing, out of date or of no use any more."""
+    wanted = profile_examples(release)
+    held = {file.name: file.read_text(encoding="utf-8") for file in _folder(release).glob("*")}
+    return sorted(
+        name for name in wanted.keys() | held.keys() if wanted.get(name) != held.get(name)
+    )
+
+
+def write(release: str) -> None:
+    """Write a release's examples anew."""
+    _folder(release).mkdir(exist_ok=True)
+    for name in stale(release):
+        (_folder(release) / name).unlink(missing_ok=True)
+    for name, text in profile_examples(release).items():
+        (_folder(release) / name).write_text(text, encoding="utf-8")
+
+
+def _folder(release: str) -> Path:
+    assert folder(release).is_relative_to(ROOT)
+    return folder(release) / "examples"
