@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from adapter import outbox as box
+from adapter import profiles
 from adapter.errors import EXIT, UsageError, Where
 from adapter.explain import Explanation
 from adapter.explain import explain as explain_place
@@ -284,6 +285,39 @@ def status(study: Study) -> dict[str, Any]:
     """What the outbox knows: changes by server, type and state, and the last runs."""
     with open_outbox(study) as outbox:
         return box.status(outbox)
+
+
+def build_profiles(out: Path) -> list[Path]:
+    """Our profiles as FHIR NPM packages in a folder, one a release."""
+    return profiles.build(out)
+
+
+def push_profiles(
+    server: str,
+    study: Study | None = None,
+    release: str | None = None,
+    *,
+    progress: Progress = silent,
+) -> profiles.ProfilesPushed:
+    """Write our definitions onto a server: one of the study's, or a base URL.
+
+    Raises UsageError for a name that nothing says the URL of.
+    """
+    settings = study.settings.server(server) if study else _by_url(server)
+    release = release or (study.settings.fhir if study else "R4")
+    transport = box.connect(connect(settings))
+    try:
+        return profiles.push(transport, release, progress)
+    finally:
+        transport.close()
+
+
+def _by_url(server: str) -> ServerSettings:
+    if not server.startswith(("http://", "https://")):
+        raise UsageError(
+            f"{server!r} is no base URL", hint="give --study, whose study.yaml names the server"
+        )
+    return ServerSettings(name=server, url=server)
 
 
 def registry(file: Path, release: str) -> tuple[dict[str, Any], list[dict[str, str]]]:

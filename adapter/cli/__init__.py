@@ -27,6 +27,7 @@ COMMANDS = {
     "status": "what the outbox knows",
     "report": "one HTML file with everything a person wants to see",
     "registry": "a registration record as a transaction Bundle",
+    "profiles": "our profiles as FHIR NPM packages, or onto a server",
     "serve": "the Flask service",
     "doctor": "is this installation in order",
 }
