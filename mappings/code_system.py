@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from mappings.code_tables import CodeTable, term_system
 from mappings.context import Resource
 from mappings.locations import CANONICAL, computable_name
+from mappings.registry_terms import FIELDS
 
 OURS = f"{CANONICAL}/CodeSystem/"
+YES_NO = {"true": "Yes", "false": "No"}  # of a registry's field that no table of its own explains
 
 
 def own_codes(tables: Mapping[str, CodeTable]) -> dict[str, dict[str, str]]:
@@ -30,6 +32,9 @@ def own_codes(tables: Mapping[str, CodeTable]) -> dict[str, dict[str, str]]:
         codes = systems.setdefault(term_system(table.name), {})
         for term, rows in table.terms.items():
             codes.setdefault(term, rows[0].label)
+    for rows in tables[FIELDS].terms.values() if FIELDS in tables else ():
+        if rows[0].system.startswith(OURS):
+            systems.setdefault(rows[0].system, dict(YES_NO))
     return dict(sorted(systems.items()))
 
 

@@ -1,9 +1,12 @@
-"""Eligibility and Cohort -> Group.  https://hl7.org/fhir/R4/group.html"""
+"""Eligibility and Cohort -> Group.
+
+https://hl7.org/fhir/R4/group.html  https://hl7.org/fhir/R5/group.html
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 
 from mappings.context import Context, Resource, fields
@@ -15,6 +18,29 @@ DESCRIPTION = "http://hl7.org/fhir/StructureDefinition/artifact-description"
 AGE = {"system": "http://loinc.org", "code": "30525-0", "display": "Age"}
 UCUM_AGES = {"year": "a", "month": "mo", "week": "wk", "day": "d", "hour": "h", "minute": "min"}
 
+# Whether members are listed, or a rule says who they would be.
+_ACTUAL: Mapping[bool, Resource] = {True: {"actual": True}, False: {"actual": False}}
+_BASIS: Mapping[bool, Resource] = {
+    True: {"membership": "enumerated"},
+    False: {"membership": "definitional"},
+}
+MEMBERSHIP = {"R4": _ACTUAL, "R4B": _ACTUAL, "R5": _BASIS}
+
+
+def _as_extension(text: str) -> Resource:
+    return {"extension": [{"url": DESCRIPTION, "valueMarkdown": text}]}
+
+
+def _as_element(text: str) -> Resource:
+    return {"description": text}
+
+
+DESCRIBED: Mapping[str, Callable[[str], Resource]] = {
+    "R4": _as_extension,
+    "R4B": _as_extension,
+    "R5": _as_element,
+}
+
 
 def eligibility_group(study: Study, to: Context) -> Resource | None:
     """Who may take part, as a Group that is defined and not counted; None when nobody said."""
@@ -25,10 +51,10 @@ def eligibility_group(study: Study, to: Context) -> Resource | None:
         "Group",
         key=study.key,
         kind="eligibility",
-        extension=[{"url": DESCRIPTION, "valueMarkdown": criteria}] if criteria else None,
+        **(DESCRIBED[to.release](criteria) if criteria else {}),
         active=True,
         type_="person",
-        actual=False,
+        **MEMBERSHIP[to.release][False],
         name=f"Eligible for {study.key[0]}",
         quantity=study.enrollment,
         characteristic=list(_characteristics(study.eligibility, to)),
@@ -42,7 +68,7 @@ def cohort_group(cohort: Cohort, to: Context) -> Resource:
         key=(cohort.arm,),
         active=True,
         type_="person",
-        actual=True,
+        **MEMBERSHIP[to.release][True],
         name=cohort.arm,
         quantity=len(cohort.members),
         characteristic=[

@@ -1,8 +1,11 @@
-"""Site, Party -> Organization.  https://hl7.org/fhir/R4/organization.html"""
+"""Site, Party -> Organization.
+
+https://hl7.org/fhir/R4/organization.html  https://hl7.org/fhir/R5/organization.html
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
 
 from mappings.context import Context, Resource, fields
@@ -55,8 +58,23 @@ def site_organization(site: Site, party: Party | None, to: Context) -> Resource:
         active=True,
         type_=_type(party, to) if party else None,
         name=site.name,
-        address=[address(site)] if address(site) else None,
+        **(ADDRESS[to.release](address(site)) if address(site) else {}),
     )
+
+
+def _address_r4(where: Resource) -> Resource:
+    return {"address": [where]}
+
+
+def _address_r5(where: Resource) -> Resource:
+    return {"contact": [{"address": where}]}
+
+
+ADDRESS: Mapping[str, Callable[[Resource], Resource]] = {
+    "R4": _address_r4,
+    "R4B": _address_r4,
+    "R5": _address_r5,
+}
 
 
 def organization_reference(name: str | None, keys: OrganizationKeys, to: Context) -> Resource:

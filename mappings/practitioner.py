@@ -1,11 +1,12 @@
 """Party -> Practitioner and PractitionerRole.
 
 https://hl7.org/fhir/R4/practitioner.html  https://hl7.org/fhir/R4/practitionerrole.html
+https://hl7.org/fhir/R5/practitionerrole.html
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from mappings.context import Context, Resource, fields
@@ -86,5 +87,20 @@ def _person(
         organization=organization,
         code=[role_concept(party, to), *([title] if title else [])],
         location=[to.reference("Location", site.key)] if site else None,
-        telecom=telecom(party),
+        **(REACH[to.release](telecom(party)) if telecom(party) else {}),
     )
+
+
+def _reach_r4(ways: list[Resource]) -> Resource:
+    return {"telecom": ways}
+
+
+def _reach_r5(ways: list[Resource]) -> Resource:
+    return {"contact": [{"telecom": ways}]}
+
+
+REACH: Mapping[str, Callable[[list[Resource]], Resource]] = {
+    "R4": _reach_r4,
+    "R4B": _reach_r4,
+    "R5": _reach_r5,
+}

@@ -1,12 +1,15 @@
-"""Study -> ResearchStudy.  https://hl7.org/fhir/R4/researchstudy.html
+"""Study -> ResearchStudy.
+
+https://hl7.org/fhir/R4/researchstudy.html  https://hl7.org/fhir/R5/researchstudy.html
 
 R4 holds about half of a registration in elements of its own; the rest stands in HL7's official
-cross-version extensions (``mappings/study_extensions.py``).
+cross-version extensions (``mappings/study_extensions.py``), which are elements in R5.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from mappings.activity_definition import label
 from mappings.context import Context, Resource, fields
@@ -22,15 +25,12 @@ from mappings.entities import (
 from mappings.organization import OrganizationKeys, organization_reference
 from mappings.practitioner import role_key, telecom
 from mappings.registry_terms import country_concept, registry_concept, registry_term
-from mappings.study_extensions import (
-    LINK_ID,
-    progress_statuses,
-    study_extensions,
-)
+from mappings.study_extensions import LINK_ID, progress_statuses, shaped, study_elements
 from mappings.values import period
 
 REGISTRY = "http://clinicaltrials.gov"  # HL7's NamingSystem ClinicalTrialsGov
 MESH = "http://id.nlm.nih.gov/mesh"
+RECORD = "https://clinicaltrials.gov/study/"
 ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 
 
@@ -38,7 +38,6 @@ def research_study(
     study: Study, products: Sequence[Product], keys: OrganizationKeys, to: Context
 ) -> Resource:
     """The study as registered; dates are copied as they are, never padded."""
-    sponsor = next((p.name for p in study.parties if p.role == "lead-sponsor"), None)
     dates = {date.activity: date.date for date in study.dates}
     return to.resource(
         "ResearchStudy",
@@ -47,33 +46,62 @@ def research_study(
             to.identifier("ResearchStudy", study.key),
             *(_identifier(each, to) for each in study.identifiers),
         ],
-        extension=study_extensions(study, keys, to),
+        **study_elements(study, keys, to),
         title=study.title,
         protocol=_protocol(study, to),
-        **_status(study, study.present_status or study.status, to),
+        **STATUS[to.release](study, study.present_status or study.status, to),
         primaryPurposeType=_purpose(study, to),
         phase=_phase(study, to),
-        category=[registry_term(to, term) for term in study.design],
-        focus=_focus(study, products, to),
         condition=[*({"text": text} for text in study.conditions), *_meshes(study, "condition")],
-        contact=[
+        keyword=[{"text": text} for text in study.keywords],
+        description=study.description or study.summary,
+        period=period(dates.get("start"), dates.get("completion")),
+        site=[to.reference("Location", site.key) for site in study.sites],
+        note=[{"text": note} for note in study.notes],
+        **OTHERWISE[to.release](study, products, keys, to),
+    )
+
+
+def _r4(study: Study, products: Sequence[Product], keys: OrganizationKeys, to: Context) -> Resource:
+    sponsor = next((p.name for p in study.parties if p.role == "lead-sponsor"), None)
+    return {
+        "category": [registry_term(to, term) for term in study.design],
+        "focus": _focus(study, products, to),
+        "contact": [
             fields(name=party.name, telecom=telecom(party))
             for party in study.parties
             if party.role == "contact"
         ],
-        relatedArtifact=list(_artifacts(study)),
-        keyword=[{"text": text} for text in study.keywords],
-        location=_countries(study, to),
-        description=study.description or study.summary,
-        enrollment=_enrollment(study, to),
-        period=period(dates.get("start"), dates.get("completion")),
-        sponsor=organization_reference(sponsor, keys, to),
-        principalInvestigator=_principal_investigator(study, to),
-        site=[to.reference("Location", site.key) for site in study.sites],
-        reasonStopped=fields(text=study.why_stopped),
-        note=[{"text": note} for note in study.notes],
-        arm=[_arm(arm, to) for arm in study.arms],
-    )
+        "relatedArtifact": [_artifact_r4(each) for each in _documents(study)],
+        "location": _countries(study, to),
+        "enrollment": _enrollment(study, to),
+        "sponsor": organization_reference(sponsor, keys, to),
+        "principalInvestigator": _principal_investigator(study, to),
+        "reasonStopped": fields(text=study.why_stopped),
+        "arm": [_arm_r4(arm, to) for arm in study.arms],
+    }
+
+
+def _r5(
+    study: Study, products: Sequence[Product], _keys: OrganizationKeys, to: Context
+) -> Resource:
+    """Parties, design and numbers are already told: see ``study_elements``."""
+    dates = {date.activity: date.date for date in study.dates}
+    registered = next((i.value for i in study.identifiers if i.use == "official"), None)
+    return {
+        "url": registered and f"{RECORD}{registered}",
+        "date": dates.get("lastUpdatePostDateStruct"),
+        "focus": [{"concept": each} for each in _focus(study, products, to)],
+        "relatedArtifact": [_artifact_r5(each) for each in _documents(study)],
+        "region": _countries(study, to),
+        "whyStopped": fields(text=study.why_stopped),
+        "comparisonGroup": [_arm_r5(arm, to) for arm in study.arms],
+    }
+
+
+OTHERWISE: Mapping[
+    str, Callable[[Study, Sequence[Product], OrganizationKeys, Context], Resource]
+] = {"R4": _r4, "R4B": _r4, "R5": _r5}
 
 
 def site_study(study: Study, site: Site, to: Context) -> Resource:
@@ -83,14 +111,14 @@ def site_study(study: Study, site: Site, to: Context) -> Resource:
         key=(*study.key, *site.key),
         kind="site-study",
         title=f"{study.title}: {site.name or site.city or 'site'}",
-        extension=progress_statuses([(site.status or "", None)], to),
-        **_status(study, site.status or study.status, to),
+        **shaped(progress_statuses([(site.status or "", None)], to), to),
+        **STATUS[to.release](study, site.status or study.status, to),
         partOf=[to.reference("ResearchStudy", study.key)],
         site=[to.reference("Location", site.key)],
     )
 
 
-def _status(study: Study, word: str, to: Context) -> Resource:
+def _status_r4(study: Study, word: str, to: Context) -> Resource:
     """R4's required status; where it has no code for the registry's word, a reason beside one.
 
     A required code may not be left out, whatever the reason (HL7's validator refuses it): "active"
@@ -103,6 +131,18 @@ def _status(study: Study, word: str, to: Context) -> Resource:
     reason = "masked" if word == "WITHHELD" else "unknown"
     unsure = {"extension": [{"url": ABSENT, "valueCode": reason}]}
     return {"status": "active", "_status": unsure}
+
+
+def _status_r5(_study: Study, _word: str, _to: Context) -> Resource:
+    """R5's status is that of the record's publication; the study's is its progressStatus."""
+    return {"status": "active"}
+
+
+STATUS: Mapping[str, Callable[[Study, str, Context], Resource]] = {
+    "R4": _status_r4,
+    "R4B": _status_r4,
+    "R5": _status_r5,
+}
 
 
 def _identifier(identifier: StudyIdentifier, to: Context) -> Resource:
@@ -162,30 +202,44 @@ def _mesh(mesh: MeshTerm) -> Resource:
     return {"coding": [coding], "text": mesh.term}
 
 
-def _artifacts(study: Study) -> Iterator[Resource]:
-    """Publications, pages and files; what an identifier links to is a page too."""
-    for identifier in study.identifiers:
-        if identifier.link:
-            yield _artifact(
-                RelatedDocument(kind="documentation", display=identifier.value, url=identifier.link)
-            )
-    for document in study.documents:
-        yield _artifact(document)
+def _documents(study: Study) -> Iterator[RelatedDocument]:
+    """Publications, pages and files; what an identifier links to is a page too.
+
+    What is no URI, such as a link with blanks in it, stays readable as text.
+    """
+    linked = (
+        RelatedDocument(kind="documentation", display=each.value, url=each.link)
+        for each in study.identifiers
+        if each.link
+    )
+    for document in (*linked, *study.documents):
+        url, display = document.url, document.display
+        if url and len(url.split()) > 1:
+            display = f"{display}: {url}" if display else url
+            document = replace(document, url=None, display=display)
+        yield document
 
 
-def _artifact(document: RelatedDocument) -> Resource:
-    """What is no URI, such as a link with blanks in it, stays readable as text."""
-    url, display = document.url, document.display
-    if url and len(url.split()) > 1:
-        url, display = None, f"{display}: {url}" if display else url
-    file = fields(url=url, size=document.size, title=document.file, creation=document.date)
+def _artifact_r4(document: RelatedDocument) -> Resource:
+    file = fields(url=document.url, size=document.size, title=document.file, creation=document.date)
     return fields(
         type_=document.kind,
         label=document.label,
-        display=display,
+        display=document.display,
         citation=document.citation,
-        url=None if document.file else url,
+        url=None if document.file else document.url,
         document=file if document.file else None,
+    )
+
+
+def _artifact_r5(document: RelatedDocument) -> Resource:
+    size = None if document.size is None else str(document.size)  # an integer64 is text in JSON
+    return fields(
+        type_=document.kind,
+        label=document.label,
+        display=document.display,
+        citation=document.citation,
+        document=fields(url=document.url, size=size, title=document.file, creation=document.date),
     )
 
 
@@ -210,11 +264,21 @@ def _principal_investigator(study: Study, to: Context) -> Resource | None:
     return None
 
 
-def _arm(arm: Arm, to: Context) -> Resource:
-    link = to.id("ResearchStudy", arm.key, "arm")
+def _arm_r4(arm: Arm, to: Context) -> Resource:
+    link = {"url": LINK_ID, "valueId": to.id("ResearchStudy", arm.key, "arm")}
     return fields(
-        extension=[{"url": LINK_ID, "valueId": link}],
+        extension=[link], name=arm.name, type_=_kind(arm, to), description=arm.description
+    )
+
+
+def _arm_r5(arm: Arm, to: Context) -> Resource:
+    return fields(
+        linkId=to.id("ResearchStudy", arm.key, "arm"),
         name=arm.name,
-        type_=registry_concept(to, "ArmGroupType", arm.kind) if arm.kind else None,
+        type_=_kind(arm, to),
         description=arm.description,
     )
+
+
+def _kind(arm: Arm, to: Context) -> Resource | None:
+    return registry_concept(to, "ArmGroupType", arm.kind) if arm.kind else None

@@ -82,6 +82,8 @@ class Carried:
         if "actual" in parts and "period" in parts:
             for date in parts["period"]["valuePeriod"].values():
                 self.dated.add((date, parts["actual"]["valueBoolean"]))
+        if "state" in value and "actual" in value:
+            self.dated.update((date, value["actual"]) for date in value["period"].values())
 
 
 def _pieces(text: str) -> Iterator[str]:

@@ -18,14 +18,14 @@ REGISTRY = DATA.parent.parent / "examples" / "nct05862675" / "registry.json"
 ITEMS = 2  # of every list
 
 
-def context(study: str = "NCT05862675") -> Context:
+def context(study: str = "NCT05862675", release: str = "R4") -> Context:
     """A context whose ids are stable, and different where any part differs."""
 
     def id_of(resource_type: str, system: str, key: Key) -> str:
         text = json.dumps([resource_type, system, key])
         return "s" + hashlib.sha256(text.encode()).hexdigest()[:31]
 
-    return load_default_context(study, id_of)
+    return load_default_context(study, id_of, release=release)
 
 
 class Maker:

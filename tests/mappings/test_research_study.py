@@ -23,6 +23,7 @@ from mappings.organization import organization_keys
 from mappings.registry_terms import registry_concept
 from mappings.research_study import research_study
 from mappings.study_extensions import R5, REGISTRATION
+from mappings.values import arm_link
 
 CONTEXT = context()
 SMALL = Study(key=("NCT05862675",), title="A small study", status="RECRUITING")
@@ -252,3 +253,52 @@ def test_tables_know_every_word_of_their_enum(table: str) -> None:
         assert set(CONTEXT.tables[table].terms) == set(enum["enum"])
     else:
         assert table == "ctgov-field" or set(CONTEXT.tables[table].terms) == {"true", "false"}
+
+
+def in_r5(**changes: Any) -> dict[str, Any]:
+    study = replace(SMALL, **changes)
+    return research_study(study, (), organization_keys(study), context(release="R5"))
+
+
+def test_r5_has_elements_for_what_r4_extends() -> None:
+    resource = in_r5(
+        official_title="A small study of much", summary="Short.", enrollment=300, phases=("PHASE2",)
+    )
+    assert resource["label"][0]["value"] == "A small study of much"
+    assert resource["descriptionSummary"] == "Short."
+    assert resource["recruitment"] == {"targetNumber": 300}
+    assert resource["phase"]["coding"][0]["system"] == "http://hl7.org/fhir/research-study-phase"
+    assert "extension" not in resource
+
+
+def test_r5_status_is_that_of_the_record() -> None:
+    resource = in_r5(status="TERMINATED", why_stopped="No money")
+    assert resource["status"] == "active"
+    assert codes(resource["progressStatus"][0]["state"])[0] == "terminated"
+    assert resource["whyStopped"] == {"text": "No money"}
+
+
+def test_r5_parties_stand_with_their_roles() -> None:
+    sponsor = Party(role="lead-sponsor", name="First University", party_class="OTHER")
+    (party,) = in_r5(parties=(sponsor,))["associatedParty"]
+    assert party["name"] == "First University"
+    assert codes(party["role"])[0] == "lead-sponsor"
+    assert party["party"]["reference"].startswith("Organization/")
+    assert "sponsor" not in in_r5(parties=(sponsor,))
+
+
+def test_r5_arms_are_comparison_groups_that_subjects_can_name() -> None:
+    study = read_registration(REGISTRY).study
+    to = context(release="R5")
+    groups = research_study(study, (), organization_keys(study), to)["comparisonGroup"]
+    assert [group["name"] for group in groups] == [arm.name for arm in study.arms]
+    assert groups[0]["linkId"] == arm_link(to, study.arms[0].name)
+
+
+def test_r5_files_have_their_size_as_text() -> None:
+    file = RelatedDocument(
+        kind="documentation", file="Protocol.pdf", url="https://hospital.example/p", size=1234
+    )
+    (artifact,) = in_r5(documents=(file,))["relatedArtifact"]
+    assert artifact["document"]["size"] == "1234"
+    assert "url" not in artifact
