@@ -22,6 +22,13 @@ Resource = dict[str, Any]
 CORE = "http://hl7.org/fhir/StructureDefinition/"
 VERSIONS = {"R4": "4.0.1", "R4B": "4.3.0", "R5": "5.0.0"}
 
+# The archives of profiles/definitions that a release reads; the first holds its types.
+ARCHIVES = {
+    "R4": ("r4", "terminology", "xver-r5-r4"),
+    "R4B": ("r4b", "terminology"),
+    "R5": ("r5", "terminology"),
+}
+
 
 class Archive:
     """One zip of definitions: an index of canonicals, and a member for each."""
@@ -71,7 +78,7 @@ class Definitions:
             raise UsageError(f"FHIR release {release} is unknown: give R4, R4B or R5")
         self.release = release
         self.version = VERSIONS[release]
-        self._archives = (archive(release.lower()), archive("terminology"))
+        self._archives = tuple(archive(name) for name in ARCHIVES[release])
         self._added: dict[tuple[str, str], Resource] = {}
         self._lazy: dict[tuple[str, str], Callable[[], Resource]] = {}
         self._making: list[str] = []  # the profiles whose snapshots are being made

@@ -1,9 +1,9 @@
 """Makes the definitions that the validator ships from HL7's packages.
 
-``python profiles/definitions/build.py PACKAGES`` reads the NPM packages named in ``packages.txt``
-(a folder of ``.tgz``, checked against the sha256 given there) and writes ``r4.zip``, ``r4b.zip``,
-``r5.zip``, ``terminology.zip``, ``search-parameters.zip`` and ``MANIFEST.json`` beside itself: the
-same input, the same bytes.
+``python profiles/definitions/build.py PACKAGES XVER`` reads the NPM packages named in
+``packages.txt`` (a folder of ``.tgz``, checked against the sha256 given there) and the folder XVER
+with files of ``hl7.fhir.uv.xver-r5.r4``, which no registry has, and writes the archives and
+``MANIFEST.json`` beside itself: the same input, the same bytes.
 HL7 publishes these definitions under CC0 (https://hl7.org/fhir/license.html). Text for people
 (definitions, comments, mappings, narratives) is left out; what decides a verdict is kept whole.
 """
@@ -29,6 +29,7 @@ ARCHIVES = {
     "r5": ["hl7.fhir.r5.core", "hl7.fhir.uv.extensions.r5"],
 }
 CROSS_VERSION = "hl7.fhir.xver-extensions"
+BACKPORTS = "xver-r5-r4"
 # where the types of search parameters come from, which capability statements repeat
 SEARCH_PARAMETERS = {"R4": "r4", "R4B": "r4b", "R5": "r5"}
 KEPT = {
@@ -192,6 +193,13 @@ def cross_version(file: Path) -> dict[str, Any]:
         return found
 
 
+def backports(folder: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    """HL7's definitions of R5 elements as extensions of R4: files of ``hl7.fhir.uv.xver``."""
+    files = sorted(folder.glob("StructureDefinition-ext-R5-*.json"))
+    found = [json.loads(file.read_bytes()) for file in files]
+    return {(each["resourceType"], each["url"]): minify(each) for each in found}
+
+
 def search_parameters(files: list[Path]) -> dict[str, str]:
     """The types of search parameters by their canonical."""
     found = {
@@ -233,8 +241,8 @@ def write_zip(archive: str, members: dict[str, Any]) -> None:
             out.writestr(info, text.encode(), compresslevel=9)
 
 
-def main(folder: Path) -> None:
-    """Builds every archive and the manifest."""
+def main(folder: Path, xver: Path) -> None:
+    """Builds every archive and the manifest; ``xver`` holds the files of ``backports``."""
     known = packages(folder)
     manifest: dict[str, Any] = {"licence": "CC0-1.0", "publisher": "HL7 International"}
     shared: set[tuple[str, str]] = set()
@@ -260,6 +268,15 @@ def main(folder: Path) -> None:
         "packages": [{"name": name, "version": version, "sha256": sha256}],
         "sha256": hashlib.sha256((HERE / "cross-version.zip").read_bytes()).hexdigest(),
     }
+    manifest[f"{BACKPORTS}.zip"] = {
+        "files": {
+            file.name: hashlib.sha256(file.read_bytes()).hexdigest()
+            for file in sorted(xver.glob("StructureDefinition-ext-R5-*.json"))
+        },
+        "origin": "hl7.fhir.uv.xver-r5.r4 0.0.1-snapshot-3",
+        "definitions": write(BACKPORTS, backports(xver)),
+        "sha256": hashlib.sha256((HERE / f"{BACKPORTS}.zip").read_bytes()).hexdigest(),
+    }
     types = {
         f"{release}.json": search_parameters([known[name][2] for name in ARCHIVES[archive]])
         for release, archive in SEARCH_PARAMETERS.items()
@@ -275,4 +292,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -7,6 +7,7 @@ from multiprocessing.queues import SimpleQueue
 
 import pytest
 
+from adapter.validation import Validator
 from adapter.validation.definitions import archive
 
 FORKS = "fork" in multiprocessing.get_all_start_methods()
@@ -34,3 +35,19 @@ def test_forked_processes_read_the_same_archive() -> None:
     for child in children:
         child.join()
     assert found == ["", "", ""]
+
+
+LABEL = "http://hl7.org/fhir/5.0/StructureDefinition/extension-ResearchStudy.label"
+
+
+def study_with(extension: dict[str, object]) -> dict[str, object]:
+    return {"resourceType": "ResearchStudy", "status": "active", "extension": [extension]}
+
+
+def test_an_element_of_r5_is_checked_as_an_extension() -> None:
+    good = {"url": LABEL, "extension": [{"url": "value", "valueString": "Exosomes"}]}
+    wrong = {"url": LABEL, "extension": [{"url": "value", "valueInteger": 1}]}
+    validator = Validator("R4")
+    assert validator.is_valid(study_with(good))
+    assert not validator.is_valid(study_with(wrong))
+    assert not validator.is_valid(study_with({"url": LABEL, "valueString": "Exosomes"}))
