@@ -1,6 +1,7 @@
 """Event -> AdverseEvent.
 
 https://hl7.org/fhir/R4/adverseevent.html  https://hl7.org/fhir/R5/adverseevent.html
+https://hl7.org/fhir/uv/ae-research-backport-ig (flavour ``ae-backport``)
 
 Seriousness and causality are written in lower case, as terminology.hl7.org has them since R5; R4
 binds both as examples. Outcome carries the one coding that R4 requires. R4 has no element for the
@@ -10,13 +11,16 @@ condition that resulted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from mappings.context import Context, Resource, fields
 from mappings.entities import Event
+from mappings.locations import profile_url
 from mappings.values import concepts, timed
 
 RESULT = "condition"
+BACKPORT = "http://hl7.org/fhir/uv/ae-research-backport-ig/StructureDefinition/"
+BACKPORT_PROFILE = f"{BACKPORT}AdverseEvent-clinical-research"
 
 
 def adverse_event(event: Event, to: Context) -> Resource:
@@ -28,9 +32,8 @@ def adverse_event(event: Event, to: Context) -> Resource:
         subject=to.reference("Patient", event.subject),
         encounter=event.visit and to.reference("Encounter", event.visit),
         recordedDate=event.recorded,
-        seriousness=_seriousness(event, to),
         study=[to.reference("ResearchStudy", to.study)],
-        **SHAPES[to.release](event, to),
+        **(_backport if "ae-backport" in to.flavours else SHAPES[to.release])(event, to),
     )
 
 
@@ -38,6 +41,7 @@ def _r4(event: Event, to: Context) -> Resource:
     contained = _resulting_condition(event, to)
     return fields(
         identifier=to.identifier("AdverseEvent", event.key),
+        seriousness=_seriousness(event, to),
         contained=contained,
         category=_expectedness(event, to),
         event=to.coded("adverse-event", event.term),
@@ -53,6 +57,7 @@ def _r5(event: Event, to: Context) -> Resource:
     contained = _resulting_condition(event, to, severity=event.severity)
     return fields(
         status="completed",
+        seriousness=_seriousness(event, to),
         contained=contained,
         category=concepts(to, "event-category", "clinical-research"),
         code=to.coded("adverse-event", event.term),
@@ -62,6 +67,77 @@ def _r5(event: Event, to: Context) -> Resource:
         expectedInResearchStudy=event.expected,
         suspectEntity=_suspect_r5(event, to),
     )
+
+
+def _backport(event: Event, to: Context) -> Resource:
+    """R5's elements as extensions: the guide's own where its package is at hand, else ours."""
+    serious = to.coding("seriousness", "serious" if event.serious else "non-serious")
+    return fields(
+        identifier=to.identifier("AdverseEvent", event.key),
+        extension=[_extension(to, name, value) for name, value in _backported(event, to)],
+        modifierExtension=[_extension(to, "status", {"valueCode": "completed"})],
+        event=to.coded("adverse-event", event.term),
+        date=event.onset,
+        seriousness={"coding": [serious]},
+        severity=event.severity and {"coding": [to.coding("severity", event.severity)]},
+        outcome=event.outcome and _both_outcomes(event.outcome, to),
+    )
+
+
+def _both_outcomes(outcome: str, to: Context) -> Resource:
+    """R4 binds the element to one value set, the guide to another: a coding of each."""
+    tables = ("event-outcome", "event-outcome-research")
+    return {
+        "coding": [to.coding(table, outcome) for table in tables if outcome in to.tables[table]]
+    }
+
+
+def _backported(event: Event, to: Context) -> Iterator[tuple[str, Resource]]:
+    subject = to.reference("ResearchSubject", event.subject)
+    yield "research-subject-ref", {"valueReference": subject}
+    for criterion in event.criteria:
+        code = {"coding": [to.coding("seriousness-criterion", criterion)]}
+        yield (
+            "seriousness-criteria",
+            _parts(
+                criterionCode={"valueCodeableConcept": code},
+                criterionPresent={"valueBoolean": True},
+            ),
+        )
+    if event.grade:
+        yield "severity-or-grade", {"valueCodeableConcept": to.coded("ctcae-grade", event.grade)}
+    if event.ended:
+        yield "resolve-date", {"valueDateTime": event.ended}
+    if event.expected is not None:
+        yield "expected-in-research-study", {"valueBoolean": event.expected}
+    if event.suspect or event.causality:
+        yield (
+            "suspect-entity",
+            _parts(
+                instance={"valueReference": _suspected(event, to)},
+                causality=_parts(entityRelatedness={"valueCodeableConcept": _assessed(event, to)}),
+            ),
+        )
+
+
+def _extension(to: Context, name: str, content: Resource) -> Resource:
+    guide = BACKPORT_PROFILE in to.profiles.get("AdverseEvent", ())
+    return {"url": f"{BACKPORT}{name}" if guide else profile_url(f"ae-{name}"), **content}
+
+
+def _parts(**parts: Resource) -> Resource:
+    return {"extension": [{"url": name, **content} for name, content in parts.items()]}
+
+
+def _suspected(event: Event, to: Context) -> Resource:
+    """The guide wants a reference: without a dose it is the study, whose intervention it was."""
+    if event.suspect:
+        return to.reference("MedicationAdministration", event.suspect)
+    return to.reference("ResearchStudy", to.study)
+
+
+def _assessed(event: Event, to: Context) -> Resource:
+    return _relatedness(event.causality, to) if event.causality else {"text": "Not assessed"}
 
 
 SHAPES: Mapping[str, Callable[[Event, Context], Resource]] = {"R4": _r4, "R4B": _r4, "R5": _r5}

@@ -80,7 +80,7 @@ def _capabilities(found: list[Resource]) -> Resource:
     """What a server must do for a study to be kept on it."""
     profiles: dict[str, list[str]] = {}
     for each in found:
-        if each["resourceType"] == "StructureDefinition":
+        if each["resourceType"] == "StructureDefinition" and each["kind"] == "resource":
             profiles.setdefault(each["type"], []).append(each["url"])
     searches: dict[str, list[Resource]] = {}
     for each in found:

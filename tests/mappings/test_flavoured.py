@@ -1,0 +1,76 @@
+"""Resources in the shape of other people's guides meet our profiles of that shape."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from child_record import CHILD, RECORD, default_context
+from entity_strategies import entities
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapter.validation import Validator
+from mappings import entities as e
+from mappings import map_entity, map_subject
+from mappings.locations import profile_url
+
+BACKPORT = "http://hl7.org/fhir/uv/ae-research-backport-ig/StructureDefinition/"
+VALIDATORS = {release: Validator(release) for release in ("R4", "R4B", "R5")}
+WHOLE = [("R4", "mii-studie"), ("R4B", "mii-studie"), ("R4", "miabis"), ("R5", "miabis")]
+
+
+def errors(resource: dict[str, Any], release: str) -> list[str]:
+    issues = VALIDATORS[release].validate(resource)
+    return [f"{i.path}: {i.message}" for i in issues if i.severity in ("error", "fatal")]
+
+
+@pytest.mark.parametrize(("release", "flavour"), WHOLE)
+def test_a_childs_record_is_valid_in_a_flavour(release: str, flavour: str) -> None:
+    to = default_context(release=release, flavours=[flavour])
+    for _, resource in map_subject(RECORD, to):
+        assert errors(resource, release) == []
+
+
+EVENT = e.Event(
+    key=("ae1",),
+    subject=CHILD,
+    term="fever",
+    onset="2024-03-01",
+    ended="2024-03-04",
+    grade="2",
+    severity="moderate",
+    serious=True,
+    criteria=("hospitalization",),
+    causality="possible",
+    outcome="resolved",
+    expected=False,
+)
+
+
+def test_the_backport_has_r5s_elements_as_extensions() -> None:
+    (resource,) = map_entity(EVENT, default_context(flavours=["ae-backport"]))
+    assert errors(resource, "R4") == []
+    assert resource["meta"]["profile"] == [profile_url("ae-backport-adverse-event")]
+    held = {each["url"].rpartition("/")[2]: each for each in resource["extension"]}
+    assert held["ae-resolve-date"]["valueDateTime"] == "2024-03-04"
+    assert held["ae-expected-in-research-study"]["valueBoolean"] is False
+    assert [each["code"] for each in resource["outcome"]["coding"]] == ["resolved", "C49498"]
+    assert not {"suspectEntity", "resultingCondition", "contained"} & set(resource)
+
+
+def test_the_guides_own_extensions_come_with_its_package() -> None:
+    theirs = f"{BACKPORT}AdverseEvent-clinical-research"
+    to = default_context(flavours=["ae-backport"])
+    to = replace(to, profiles={"AdverseEvent": [theirs]})
+    (resource,) = map_entity(EVENT, to)
+    assert resource["modifierExtension"] == [{"url": f"{BACKPORT}status", "valueCode": "completed"}]
+
+
+@given(st.data())
+@settings(max_examples=20, deadline=None)
+def test_any_event_is_valid_in_the_backport(data: st.DataObject) -> None:
+    to = default_context(flavours=["ae-backport"])
+    (resource,) = map_entity(data.draw(entities(e.Event)), to)
+    assert errors(resource, "R4") == []
