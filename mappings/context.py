@@ -62,6 +62,7 @@ PERSONAL = frozenset(
         "Consent",
         "Device",
         "DiagnosticReport",
+        "DocumentReference",
         "Encounter",
         "MedicationAdministration",
         "Observation",
@@ -165,9 +166,9 @@ class Context:
         }
 
     def _profiles(self, resource_type: str, name: str | None) -> list[str]:
-        if name is None and resource_type in self.profiles:
-            return list(self.profiles[resource_type])
-        return [profile_url(name or kebab(resource_type))]
+        own = profile_url(name or kebab(resource_type))
+        wanted = self.profiles.get(resource_type, ())
+        return list(wanted) if wanted and (name is None or own in wanted) else [own]
 
     def coded(self, table: str, term: str, unit: str | None = None) -> Resource:
         """A CodeableConcept of all codings of a term. Raises KeyError for an unknown term."""

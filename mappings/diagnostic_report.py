@@ -1,6 +1,7 @@
 """SequencingResult -> DiagnosticReport and an Observation for each finding.
 
-https://hl7.org/fhir/R4/diagnosticreport.html, https://hl7.org/fhir/R4/observation.html
+https://hl7.org/fhir/R4/diagnosticreport.html  https://hl7.org/fhir/R4/observation.html
+https://hl7.org/fhir/uv/genomics-reporting (flavour ``genomics-reporting``)
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from mappings.context import Context, Resource, fields
+from mappings.document_reference import supporting
 from mappings.entities import Finding, Key, SequencingResult
 from mappings.observation import measured_code
 from mappings.values import concepts, in_study, quantity
@@ -17,6 +19,11 @@ from mappings.values import concepts, in_study, quantity
 KINDS = {
     "pathogen": ("microbiology", "targeted-ngs-pathogen", "organism-sought"),
     "gene": ("genetics", "targeted-ngs-gene", "gene-sought"),
+}
+# The flavour whose shape a kind may take, and its profiles of the report and of a finding.
+FLAVOURS = {
+    "pathogen": ("microbiology", "microbiology-report", "sequencing-finding"),
+    "gene": ("genomics-reporting", "genomics-report", "genomics-variant"),
 }
 # Statuses that reports have and Observations do not.
 FINDING_STATUS = {"partial": "preliminary", "appended": "amended"}
@@ -28,10 +35,12 @@ def diagnostic_report(
     """The report of a sequencing run, then its findings; reads are counted in ``{reads}``."""
     findings = [_finding(each, key, result, to, site) for key, each in _keyed(result)]
     category, _, _ = KINDS[result.kind]
+    flavour, profile, _ = FLAVOURS[result.kind]
     report = to.resource(
         "DiagnosticReport",
         key=result.key,
-        extension=in_study(to),
+        profile=profile if flavour in to.flavours else "diagnostic-report",
+        extension=[*in_study(to), *supporting(result, to)],
         status=result.status,
         category=concepts(to, "observation-category", category)[1:],  # MB or GE
         code=to.coded("sequencing-report", result.kind),
@@ -64,28 +73,50 @@ def _keyed(result: SequencingResult) -> Iterable[tuple[Key, Finding]]:
 def _finding(
     finding: Finding, key: Key, result: SequencingResult, to: Context, site: Key | None
 ) -> Resource:
-    category, code, sought = KINDS[result.kind]
-    target = to.coded("sequencing-target", finding.target)
-    missed = not finding.detected
+    category, _, _ = KINDS[result.kind]
+    variant = result.kind == "gene" and "genomics-reporting" in to.flavours
     reads = fields(
         code=measured_code(to, "sequencing-reads"), valueQuantity=quantity(finding.reads, "{reads}")
     )
+    found = (_variant if variant else _target)(finding, result, to)
     return to.resource(
         "Observation",
         key=key,
         kind="finding",
-        profile="sequencing-finding",
+        profile="genomics-variant" if variant else "sequencing-finding",
         extension=in_study(to),
         status=FINDING_STATUS.get(result.status, result.status),
         category=concepts(to, "observation-category", category),
-        code=measured_code(to, code),
         **_about(result, to, site),
-        # a target that was not found must not stand where a found one does
-        valueCodeableConcept=to.coded("result", "not-detected") if missed else target,
-        method=to.coded("sequencing-method", "sequencing"),
+        method=to.coded("sequencing-method", "gene" if variant else "sequencing"),
         specimen=result.sample and to.reference("Specimen", result.sample),
-        component=[
-            *([{"code": measured_code(to, sought), "valueCodeableConcept": target}] * missed),
-            *([reads] if finding.reads is not None else []),
-        ],
+        **{
+            **found,
+            "component": [*found["component"], *([reads] if finding.reads is not None else [])],
+        },
     )
+
+
+def _target(finding: Finding, result: SequencingResult, to: Context) -> Resource:
+    """What was found; a target that was not found must not stand where a found one does."""
+    _, code, sought = KINDS[result.kind]
+    target = to.coded("sequencing-target", finding.target)
+    missed = {"code": measured_code(to, sought), "valueCodeableConcept": target}
+    return {
+        "code": measured_code(to, code),
+        "valueCodeableConcept": target if finding.detected else to.coded("result", "not-detected"),
+        "component": [] if finding.detected else [missed],
+    }
+
+
+def _variant(finding: Finding, _result: SequencingResult, to: Context) -> Resource:
+    """The shape of genomics-reporting: was there a variant, and in which gene."""
+    gene = {
+        "code": measured_code(to, "targeted-ngs-gene"),
+        "valueCodeableConcept": to.coded("sequencing-target", finding.target),
+    }
+    return {
+        "code": measured_code(to, "variant"),
+        "valueCodeableConcept": to.coded("result", "present" if finding.detected else "absent"),
+        "component": [gene],
+    }

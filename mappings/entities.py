@@ -318,6 +318,9 @@ class Measurement:
     components: tuple[Component, ...] = ()
     low: Decimal | None = None  # reference range, same unit
     high: Decimal | None = None
+    age_from: Decimal | None = None  # the ages that the range holds for
+    age_to: Decimal | None = None
+    age_unit: str = "a"  # UCUM: a, mo, wk, d
     interpretation: str | None = None  # mappings/codes/interpretation.csv
     sample: Key | None = None
     support: Key | None = None  # the respiratory support it belongs to
@@ -426,7 +429,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SequencingResult:
-    """Targeted sequencing of a sample: becomes a DiagnosticReport and its Observations."""
+    """Targeted sequencing of a sample: a DiagnosticReport, its Observations and its data file."""
 
     key: Key
     subject: Key
@@ -436,6 +439,8 @@ class SequencingResult:
     kind: str = "pathogen"  # pathogen | gene
     findings: tuple[Finding, ...] = ()
     status: str = "final"
+    file: str | None = None  # the URL of its data, or their name where they are kept
+    file_type: str | None = None  # MIME type
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

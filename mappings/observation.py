@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from mappings.context import Context, Resource, fields
 from mappings.entities import Component, Key, Measurement
-from mappings.values import ABSENT, TERMINOLOGY, UCUM, concepts, in_study, quantity, timed
+from mappings.values import ABSENT, UCUM, concepts, in_study, quantity, timed
 
 # Our profile of a category of measurement.csv; any other category has the general one.
 PROFILES = {
@@ -28,11 +28,6 @@ PANELS = {"blood-pressure": ("systolic", "diastolic")}
 PANEL_OF = {member: panel for panel, members in PANELS.items() for member in members}
 # The BMI profile of these releases asks for a value: one that is missing is a value that says why.
 ALWAYS_VALUED = {"R4": (), "R4B": ("bmi",), "R5": ("bmi",)}
-NORMAL = {
-    "system": f"{TERMINOLOGY}/referencerange-meaning",
-    "code": "normal",
-    "display": "Normal Range",
-}
 
 
 def observation(measurement: Measurement, to: Context, *, site: Key | None = None) -> Resource:
@@ -69,7 +64,7 @@ def _finding(it: Measurement, to: Context) -> Resource:
         interpretation=[to.coded("interpretation", it.interpretation)]
         if it.interpretation
         else None,
-        referenceRange=_range(it),
+        referenceRange=_range(it, to),
     )
     components = [_component(each, to) for each in it.components]
     panel = PANEL_OF.get(it.code)
@@ -106,11 +101,19 @@ def measured_code(
     return to.coded("measurement", term, unit or (units[0] if units else None))
 
 
-def _range(it: Measurement) -> list[Resource] | None:
+def _range(it: Measurement, to: Context) -> list[Resource] | None:
+    """The normal range, with the ages it holds for where the source names them."""
     if it.low is None and it.high is None:
         return None
-    low, high = quantity(it.low, it.unit), quantity(it.high, it.unit)
-    return [fields(low=low, high=high, type={"coding": [NORMAL]})]
+    ages = fields(low=quantity(it.age_from, it.age_unit), high=quantity(it.age_to, it.age_unit))
+    return [
+        fields(
+            low=quantity(it.low, it.unit),
+            high=quantity(it.high, it.unit),
+            type_={"coding": [to.coding("reference-range", "normal")]},
+            age=ages,
+        )
+    ]
 
 
 def _component(component: Component, to: Context) -> Resource:

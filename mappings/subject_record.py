@@ -16,6 +16,7 @@ from mappings.condition import condition
 from mappings.consent import consents
 from mappings.context import Context, Resource
 from mappings.diagnostic_report import diagnostic_report
+from mappings.document_reference import document_reference
 from mappings.encounter import encounter
 from mappings.medication_administration import medication_administration
 from mappings.observation import observation
@@ -90,6 +91,11 @@ def _visit(visit: e.Visit, to: Context, of: Partition) -> list[Resource]:
     return [encounter(visit, to, diagnoses=of.diagnoses.get(visit.key, ()), site=of.site)]
 
 
+def _sequencing(result: e.SequencingResult, to: Context, of: Partition) -> list[Resource]:
+    report = diagnostic_report(result, to, site=of.site_of(result.visit))
+    return [*report, *document_reference(result, to)]
+
+
 MAPPINGS: Mapping[type, Callable[[Any, Context, Partition], list[Resource]]] = {
     e.Subject: _subject,
     e.Disposition: lambda it, to, _: end_of_participation(it, to),
@@ -101,6 +107,6 @@ MAPPINGS: Mapping[type, Callable[[Any, Context, Partition], list[Resource]]] = {
     e.Treatment: lambda it, to, _: [medication_administration(it, to)],
     e.Support: lambda it, to, _: [procedure(it, to)],
     e.Answers: lambda it, to, _: [questionnaire_response(it, to)],
-    e.SequencingResult: lambda it, to, of: diagnostic_report(it, to, site=of.site_of(it.visit)),
+    e.SequencingResult: _sequencing,
     e.Event: lambda it, to, _: [adverse_event(it, to)],
 }

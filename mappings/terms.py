@@ -51,6 +51,7 @@ WORDS: dict[tuple[str, str], frozenset[str]] = {
     ("Sample", "state"): frozenset(
         ("available", "unavailable", "unsatisfactory", "entered-in-error")
     ),
+    ("Measurement", "age_unit"): frozenset(("a", "mo", "wk", "d")),
     ("Event", "severity"): frozenset(("mild", "moderate", "severe")),
     ("Diagnosis", "severity"): frozenset(("mild", "moderate", "severe")),
     ("Diagnosis", "role"): frozenset(("main", "comorbidity", "admission")),

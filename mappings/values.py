@@ -9,8 +9,8 @@ from mappings.context import Context, Resource, fields
 
 UCUM = "http://unitsofmeasure.org"
 OF_STUDY = "http://hl7.org/fhir/StructureDefinition/workflow-researchStudy"
+SUPPORTING = "http://hl7.org/fhir/StructureDefinition/workflow-supportingInfo"
 ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
-TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
 
 
 def quantity(

@@ -112,6 +112,8 @@ MEASUREMENT = Measurement(
     unit="mg/L",
     low=Decimal("0"),
     high=Decimal("8"),
+    age_from=Decimal("1"),
+    age_to=Decimal("18"),
     interpretation="high",
     sample=(*CHILD, "serum"),
     support=(*CHILD, "o2"),
@@ -197,6 +199,8 @@ SEQUENCING = SequencingResult(
         Finding(target="influenza-a", reads=Decimal("0"), detected=False),
         Finding(target="rsv-a", reads=Decimal("7")),
     ),
+    file="https://hospital.example/sequencing/tngs.gz",
+    file_type="application/gzip",
 )
 EVENT = Event(
     key=(*CHILD, "ae", "1"),

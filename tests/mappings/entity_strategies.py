@@ -76,6 +76,7 @@ def strategy(kind: type, name: str, hint: Any) -> st.SearchStrategy[Any]:
         return st.decimals(0, 50, places=1)
     special = {
         "birth_year": st.just("2019"),
+        "file_type": st.sampled_from(["text/csv", "application/gzip"]),
         "form": st.sampled_from(sorted(TO.tables["dose-form"].terms)),
         "kind": st.sampled_from(["pathogen", "gene"]),
         "rate_unit": st.sampled_from(["mL/h", "mg/kg/h"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -74,3 +75,43 @@ def test_any_event_is_valid_in_the_backport(data: st.DataObject) -> None:
     to = default_context(flavours=["ae-backport"])
     (resource,) = map_entity(data.draw(entities(e.Event)), to)
     assert errors(resource, "R4") == []
+
+
+GENES = e.SequencingResult(
+    key=("g1",),
+    subject=CHILD,
+    date="2024-03-04",
+    kind="gene",
+    findings=(
+        e.Finding(target="rsv-a", reads=Decimal(12)),
+        e.Finding(target="rsv-b", detected=False),
+    ),
+)
+
+
+def test_a_variant_is_present_or_absent_in_a_gene() -> None:
+    report, present, absent = map_entity(GENES, default_context(flavours=["genomics-reporting"]))
+    assert [errors(each, "R4") for each in (report, present, absent)] == [[], [], []]
+    assert report["meta"]["profile"] == [profile_url("genomics-report")]
+    answers = [each["valueCodeableConcept"]["coding"][0]["code"] for each in (present, absent)]
+    assert answers == ["LA9633-4", "LA9634-2"]
+    assert absent["component"][0]["code"]["coding"][0]["code"] == "48018-6"
+
+
+def test_a_sequencing_of_pathogens_is_microbiology() -> None:
+    pathogens = replace(GENES, kind="pathogen")
+    report, *_ = map_entity(pathogens, default_context(flavours=["microbiology"]))
+    assert errors(report, "R4") == []
+    assert report["meta"]["profile"] == [profile_url("microbiology-report")]
+
+
+@pytest.mark.parametrize("release", ["R4", "R5"])
+def test_the_data_file_of_a_sequencing_is_named_by_its_report(release: str) -> None:
+    kept = replace(GENES, file="run-7.csv", file_type="text/csv")
+    to = default_context(release=release)
+    report, *_, file = map_entity(kept, to)
+    assert [errors(each, release) for each in (file, report)] == [[], []]
+    assert file["content"][0]["attachment"] == {"title": "run-7.csv", "contentType": "text/csv"}
+    assert {"reference": f"DocumentReference/{file['id']}"} in [
+        each["valueReference"] for each in report["extension"]
+    ]

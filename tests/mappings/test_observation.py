@@ -137,3 +137,12 @@ def test_a_correction_is_marked(to: Context) -> None:
 def test_an_unknown_term_is_a_key_error(to: Context) -> None:
     with pytest.raises(KeyError):
         observation(measured("no-such-thing", "1", "1"), to)
+
+
+def test_a_normal_range_holds_for_ages(to: Context) -> None:
+    (found,) = observation(MEASUREMENT, to)["referenceRange"]
+    assert found["type"]["coding"][0]["code"] == "normal"
+    assert [found["age"][end]["value"] for end in ("low", "high")] == [1, 18]
+    assert found["age"]["low"]["code"] == "a"
+    ageless = replace(MEASUREMENT, age_from=None, age_to=None)
+    assert "age" not in observation(ageless, to)["referenceRange"][0]
