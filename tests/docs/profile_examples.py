@@ -20,12 +20,18 @@ RELEASES = ("R4", "R5")  # R4B has R4's
 
 
 @cache
-def profile_examples(release: str) -> dict[str, str]:
-    """File to its text: of the resources that claim a profile, the one with the most elements."""
+def resources(release: str) -> tuple[dict[str, Any], ...]:
+    """All that the reference study maps to, by id."""
     with tempfile.TemporaryDirectory() as temporary:
         mapped = map_study(Study(copied(Path(temporary)), fhir=release)).resources
+    return tuple(sorted((each.resource for each in mapped), key=lambda each: each["id"]))
+
+
+@cache
+def profile_examples(release: str) -> dict[str, str]:
+    """File to its text: of the resources that claim a profile, the one with the most elements."""
     fullest: dict[str, dict[str, Any]] = {}
-    for resource in sorted((each.resource for each in mapped), key=lambda each: each["id"]):
+    for resource in resources(release):
         name = resource["meta"]["profile"][0].removeprefix(profile_url(""))
         if name not in fullest or len(resource) > len(fullest[name]):
             fullest[name] = resource

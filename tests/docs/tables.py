@@ -6,6 +6,7 @@ import dataclasses
 import re
 from pathlib import Path
 
+from expected_warnings import warning_table
 from mapping_tables import mapping_tables
 from profile_examples import RELEASES
 from profile_examples import write as write_profile_examples
@@ -98,6 +99,7 @@ TABLES = {
     "entities": ("study-yaml.md", entity_fields),
     "licences": ("codes.md", licences),
     "mappings": ("mapping-tables.md", mapping_tables),
+    "warnings": ("profiles.md", warning_table),
     "elements": ("reference-study.md", element_table),
 }
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import expected_warnings
 import profile_examples
 import pytest
 import study_elements
@@ -28,6 +29,7 @@ from adapter.validation import Validator
 from mappings import entities
 
 ROOT = Path(__file__).resolve().parents[2]
+RELEASES = ("R4", "R4B", "R5")
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
 
@@ -59,6 +61,14 @@ def test_examples_are_up_to_date() -> None:
 @pytest.mark.parametrize("release", profile_examples.RELEASES)
 def test_examples_of_profiles_are_up_to_date(release: str) -> None:
     assert profile_examples.stale(release) == [], "run make docs"
+
+
+def test_every_warning_of_the_reference_study_is_explained() -> None:
+    rows = expected_warnings.expected()
+    warned = {each for release in RELEASES for each in expected_warnings.warnings(release)}
+    explains = expected_warnings.explains
+    assert [each for each in sorted(warned) if not any(explains(row, each) for row in rows)] == []
+    assert [row for row in rows if not any(explains(row, each) for each in warned)] == []
 
 
 def test_examples_are_valid() -> None:
