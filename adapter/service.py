@@ -13,6 +13,7 @@ from adapter import profiles
 from adapter.errors import EXIT, UsageError, Where
 from adapter.explain import Explanation
 from adapter.explain import explain as explain_place
+from adapter.fhir.auth import access_to
 from adapter.fhir.json import dumps, loads
 from adapter.fhir.omit import Omission, reduced
 from adapter.mapping import MapResult, Progress, map_study, silent
@@ -122,8 +123,8 @@ def open_outbox(study: Study) -> Outbox:
 
 
 def connect(server: ServerSettings) -> Server:
-    """The server as the outbox wants it: name, URL and token."""
-    return Server(server.name, server.url, token=server.token(), ca_file=server.ca_file)
+    """The server as the outbox wants it: name, URL and how it is reached."""
+    return Server(server.name, server.url, access_to(server))
 
 
 def plan(

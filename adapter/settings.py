@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -51,20 +52,32 @@ class RecipeSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AuthSettings:
+    """Who we are towards a FHIR server; ``type`` is none, basic, bearer, oauth2 or smart."""
+
+    type: str = "none"
+    user: str = ""
+    client_id: str = ""
+    secret_file: Path | None = None  # password, bearer token, client secret or private key
+    client_auth: str = "basic"  # how an OAuth2 client shows its secret: basic | post
+    token_url: str | None = None
+    scope: str | None = None
+    kid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ServerSettings:
     """A FHIR server: its name in settings (or its URL), base URL and secrets by file."""
 
     name: str
     url: str
-    token_file: Path | None = None
+    auth: AuthSettings = AuthSettings()
     ca_file: Path | None = None
+    certificate: tuple[Path, Path] | None = None  # ours, and its private key
+    proxy: str | None = None
     connections: int = 2
     omit_extensions: tuple[str, ...] = ()  # URL prefixes
     omit_meta_profile: bool = False
-
-    def token(self) -> str | None:
-        """The bearer token, or None. Raises ConfigurationError when its file cannot be read."""
-        return read_secret(self.token_file) if self.token_file else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +138,23 @@ def read_secret(path: Path) -> str:
     if not secret:
         raise ConfigurationError("the secret file is empty", where=Where(file=str(path)))
     return secret
+
+
+def read_private(path: Path) -> str:
+    """The text of a secret file that only its owner can read. Raises ConfigurationError."""
+    secret = read_secret(path)
+    check_private(path)
+    return secret
+
+
+def check_private(path: Path) -> None:
+    """Raise ConfigurationError when other users can read a file."""
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        raise ConfigurationError(
+            "the secret file can be read by other users",
+            where=Where(file=str(path)),
+            hint=f"chmod 600 {path.name}",
+        )
 
 
 def load_study(folder: Path, fhir: str | None = None) -> StudySettings:
@@ -224,15 +254,42 @@ def _zone(file: YamlFile) -> ZoneInfo:
 
 
 def _server(folder: Path, name: str, spec: Mapping[str, Any]) -> ServerSettings:
-    token, authority = spec.get("token-file"), spec.get("ca-file")
+    certificate = spec.get("client-certificate")
     return ServerSettings(
         name=name,
         url=spec["url"].rstrip("/"),
-        token_file=folder / token if token else None,
-        ca_file=folder / authority if authority else None,
+        auth=_auth(folder, spec),
+        ca_file=folder / spec["ca-file"] if "ca-file" in spec else None,
+        certificate=(folder / certificate, folder / spec["client-key"]) if certificate else None,
+        proxy=spec.get("proxy"),
         connections=spec.get("connections", 2),
         omit_extensions=tuple(spec.get("omit-extensions", ())),
         omit_meta_profile=spec.get("meta-profile") == "omit",
+    )
+
+
+SECRETS = {
+    "basic": "password-file",
+    "bearer": "token-file",
+    "oauth2": "secret-file",
+    "smart": "key-file",
+}
+
+
+def _auth(folder: Path, spec: Mapping[str, Any]) -> AuthSettings:
+    if "token-file" in spec:
+        spec = {"auth": {"type": "bearer", "token-file": spec["token-file"]}}
+    auth = spec.get("auth", {"type": "none"})
+    kind = auth["type"]
+    return AuthSettings(
+        type=kind,
+        user=auth.get("user", ""),
+        client_id=auth.get("client-id", ""),
+        secret_file=folder / auth[SECRETS[kind]] if kind in SECRETS else None,
+        client_auth=auth.get("client-auth", "basic"),
+        token_url=auth.get("token-url"),
+        scope=auth.get("scope"),
+        kid=auth.get("kid"),
     )
 
 

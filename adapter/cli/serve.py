@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import stat
 from pathlib import Path
 
 import click
@@ -12,7 +11,7 @@ from waitress.server import create_server
 
 from adapter.cli.console import output
 from adapter.errors import ConfigurationError, UsageError, Where
-from adapter.settings import load_study, read_secret
+from adapter.settings import load_study, read_private
 from adapter.web import create_app
 
 TOKEN = "STUDY_FHIR_TOKEN"  # noqa: S105 - the name of a variable
@@ -84,11 +83,4 @@ def read_token(file: Path | None) -> str:
                 hint=f"give --token-file FILE, or set {TOKEN}",
             )
         return token
-    token = read_secret(file)
-    if stat.S_IMODE(file.stat().st_mode) & 0o077:
-        raise ConfigurationError(
-            "the token file can be read by other users",
-            where=Where(file=str(file)),
-            hint=f"chmod 600 {file.name}",
-        )
-    return token
+    return read_private(file)

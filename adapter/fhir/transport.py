@@ -10,7 +10,6 @@ import email.utils
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -23,11 +22,14 @@ from adapter.errors import (
     RefusedError,
     UnavailableError,
 )
+from adapter.fhir.access import Access
 from adapter.fhir.json import dumps, loads_answer
 from adapter.fhir.writing import BUSY, issue_codes
 
 FHIR_JSON = "application/fhir+json"
 CHUNK = 65_536
+CLOCKS_APART = 60  # seconds; a token lives for five minutes, and Date is to the second
+HINT_401 = "is the token right, still valid, and allowed to write these resources?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class Answer:
     status: int
     headers: dict[str, str]
     body: Any
+    has_content: bool = True
 
 
 class Refusal(RefusedError):  # noqa: N818  what a server does, not a defect
@@ -53,7 +56,7 @@ class Unknown(UnavailableError):  # noqa: N818  an outcome, not a defect
 
 
 class Transport:
-    """One FHIR server over HTTP.
+    """One FHIR server over HTTP, as whom and by which way ``access`` says.
 
     ``timeout`` and ``deadline`` in seconds, ``max_bytes`` of an answer. Raises ConfigurationError
     for a base URL with user info, backslash or query.
@@ -63,8 +66,7 @@ class Transport:
         self,
         base_url: str,
         *,
-        token: str | None = None,
-        ca_file: Path | None = None,
+        access: Access | None = None,
         timeout: float = 30,
         deadline: float = 120,
         max_bytes: int = 50_000_000,
@@ -75,10 +77,14 @@ class Transport:
         self._clock = clock
         self._session = requests.Session()
         self._session.trust_env = False  # netrc would replace our token, proxies would redirect us
-        self._session.verify = str(ca_file) if ca_file else True
+        access = access or Access()
+        self._identity = access.identity
+        self._session.verify = str(access.ca_file) if access.ca_file else True
+        if access.certificate:
+            self._session.cert = tuple(map(str, access.certificate))  # type: ignore[assignment]
+        if access.proxy:
+            self._session.proxies = {"http": access.proxy, "https": access.proxy}
         self._session.headers.update({"Accept": FHIR_JSON, "Accept-Encoding": "gzip"})
-        if token:
-            self._session.headers["Authorization"] = f"Bearer {token}"
         self.requests = 0
 
     def get(self, path: str) -> Answer:
@@ -111,17 +117,43 @@ class Transport:
         """Close the connections."""
         self._session.close()
 
+    def exchange(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str] | None = None
+    ) -> Answer:
+        """Any complete answer, whatever its status, as whoever we are.
+
+        A 401 is answered once with renewed credentials. Raises what is no answer.
+        """
+        given = self._identity.authorization()
+        answer = self._exchange(method, path, body, headers or {}, given)
+        if answer.status == 401 and (renewed := self._identity.renewed(given)):
+            answer = self._exchange(method, path, body, headers or {}, renewed)
+        return answer
+
     def _send(
         self, method: str, path: str, body: bytes | None, headers: dict[str, str] | None = None
     ) -> Answer:
+        answer = self.exchange(method, path, body, headers)
+        return _judged(answer, has_body=method != "PUT" and method != "DELETE")
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: dict[str, str],
+        authorization: str | None,
+    ) -> Answer:
         self.requests += 1
+        if authorization:
+            headers = {**headers, "Authorization": authorization}
         end = self._clock() + self._deadline
         try:
             response = self._session.request(
                 method,
                 f"{self.base_url}/{path}" if path else self.base_url,
                 data=body,
-                headers={**self._headers(body), **(headers or {})},
+                headers={**self._headers(body), **headers},
                 timeout=self._timeout,
                 allow_redirects=False,
                 stream=True,
@@ -140,7 +172,8 @@ class Transport:
             raise kind("the server cannot be reached, or hung up") from None
         except requests.exceptions.RequestException:
             raise Unknown("the answer was not complete") from None
-        return self._judge(response, data, has_body=method != "PUT" and method != "DELETE")
+        received = {name.lower(): value for name, value in response.headers.items()}
+        return Answer(response.status_code, received, _parsed(received, data), bool(data.strip()))
 
     def _headers(self, body: bytes | None) -> dict[str, str]:
         if body is None:
@@ -157,33 +190,49 @@ class Transport:
                 raise Unknown("the answer took too long")
         return bytes(data)
 
-    def _judge(self, response: requests.Response, data: bytes, has_body: bool) -> Answer:
-        status = response.status_code
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        if status == 401:
-            raise AuthenticationError(
-                f"the server does not let us in: HTTP {status}",
-                hint="is the token right, still valid, and allowed to write these resources?",
-            )
-        if 300 <= status < 400:
-            raise ProtocolError(
-                f"the server sends us elsewhere: HTTP {status}",
-                hint="give the server's real base URL; redirects are not followed",
-            )
-        body = _parsed(headers, data)
-        if status in BUSY:
-            error = Unknown(f"the server is busy: HTTP {status}")
-            error.retry_after = _retry_after(headers.get("retry-after", ""))  # type: ignore[attr-defined]
-            raise error
-        if status >= 400:
-            raise Refusal(status, issue_codes(body))
-        if not isinstance(body, dict) and (has_body or data.strip()):
-            kind = headers.get("content-type", "none").split(";")[0]
-            raise ProtocolError(
-                f"the answer is not FHIR (content type {kind})",
-                hint="does the base URL end where the FHIR server begins (…/fhir)?",
-            )
-        return Answer(status, headers, body)
+
+def _judged(answer: Answer, has_body: bool) -> Answer:
+    status = answer.status
+    if status == 401:
+        raise AuthenticationError(
+            f"the server does not let us in: HTTP {status}", hint=clock_hint(answer) or HINT_401
+        )
+    if 300 <= status < 400:
+        raise ProtocolError(
+            f"the server sends us elsewhere: HTTP {status}",
+            hint="give the server's real base URL; redirects are not followed",
+        )
+    if status in BUSY:
+        error = Unknown(f"the server is busy: HTTP {status}")
+        error.retry_after = _retry_after(answer.headers.get("retry-after", ""))  # type: ignore[attr-defined]
+        raise error
+    if status >= 400:
+        raise Refusal(status, issue_codes(answer.body))
+    if not isinstance(answer.body, dict) and (has_body or answer.has_content):
+        kind = answer.headers.get("content-type", "none").split(";")[0]
+        raise ProtocolError(
+            f"the answer is not FHIR (content type {kind})",
+            hint="does the base URL end where the FHIR server begins (…/fhir)?",
+        )
+    return answer
+
+
+def clock_difference(answer: Answer) -> float | None:
+    """Seconds that our clock is ahead of the server's ``Date``, or None where it says none."""
+    try:
+        stated = email.utils.parsedate_to_datetime(answer.headers.get("date", ""))
+    except (TypeError, ValueError):
+        return None
+    return time.time() - stated.timestamp()
+
+
+def clock_hint(answer: Answer) -> str | None:
+    """What to do about clocks that are too far apart for tokens, or None where they are not."""
+    apart = clock_difference(answer)
+    if apart is None or abs(apart) <= CLOCKS_APART:
+        return None
+    which = "ahead of" if apart > 0 else "behind"
+    return f"clock: ours is {abs(apart):,.0f} s {which} the server's; set it (NTP)"
 
 
 def _if_match(version: str | None) -> dict[str, str]:

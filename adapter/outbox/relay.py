@@ -39,7 +39,7 @@ SETTLED = ("done", "withdrawn")
 
 def connect(server: Server) -> Transport:
     """The transport to a server."""
-    return Transport(server.url, token=server.token, ca_file=server.ca_file)
+    return Transport(server.url, access=server.access)
 
 
 @dataclass(slots=True)

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 
 from adapter.errors import BusyError, OutboxError, Where
+from adapter.fhir.access import Access
 from adapter.fhir.json import dumps, loads
 from adapter.fhir.order import is_last
 from adapter.outbox import ledger
@@ -45,12 +46,11 @@ DAMAGED = "restore it from a backup; without it, a push reads what the server ho
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A FHIR server: the name it is remembered by, its base URL, and the secrets to reach it."""
+    """A FHIR server: the name it is remembered by, its base URL, and how it is reached."""
 
     name: str
     url: str
-    token: str | None = field(default=None, repr=False)
-    ca_file: Path | None = None
+    access: Access = field(default_factory=Access, repr=False)
 
 
 @dataclass(slots=True)
