@@ -13,9 +13,11 @@ from adapter import profiles
 from adapter.errors import EXIT, UsageError, Where
 from adapter.explain import Explanation
 from adapter.explain import explain as explain_place
-from adapter.fhir.auth import access_to
+from adapter.fhir.auth import access_to, client_key
+from adapter.fhir.diagnosis import Diagnosis, diagnose
 from adapter.fhir.json import dumps, loads
 from adapter.fhir.omit import Omission, reduced
+from adapter.fhir.probe import Probed, probe
 from adapter.mapping import MapResult, Progress, map_study, silent
 from adapter.outbox import Outbox, Plan, PushResult, Server, VerifyResult
 from adapter.privacy import id_function
@@ -280,6 +282,68 @@ def drop(study: Study, server: str, reference: str, reason: str) -> None:
     """Give a refused resource up, with a reason, until its content changes."""
     with open_outbox(study) as outbox:
         box.drop(outbox, connect(study.settings.server(server)), reference, reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A server looked at: what it shows, how each type would be sent, and what a probe found."""
+
+    server: ServerSettings
+    seen: Diagnosis
+    strategies: dict[str, str]
+    probed: Probed | None = None
+
+    @property
+    def exit(self) -> int:
+        """3 when it takes nothing, 1 when it lacks what a push needs, else 0."""
+        if self.probed and self.probed.is_refused:
+            return EXIT.refused
+        lacks = self.probed and (self.probed.lacks or self.probed.left)
+        return EXIT.findings if lacks or self.seen.clock_is_off or not self.seen.may_read else 0
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it, for a program."""
+        return {
+            "server": self.server.name,
+            "url": self.server.url,
+            "auth": self.server.auth.type,
+            "exit": self.exit,
+            **self.seen.to_json(),
+            "strategies": self.strategies,
+            "probe": self.probed.to_json() if self.probed else None,
+        }
+
+
+def examine(server: str, study: Study | None = None, *, with_probe: bool = False) -> Examined:
+    """Look at a server of the study, or at a base URL; ``with_probe`` writes and deletes there.
+
+    What a probe finds is remembered in the study's outbox. Raises ConfigurationError when the
+    server speaks another release than the study.
+    """
+    settings = study.settings.server(server) if study else _by_url(server)
+    target = connect(settings)
+    transport = box.connect(target)
+    try:
+        seen = diagnose(transport, target.access, study.settings.fhir if study else None)
+        name = study.settings.study if study else "none"
+        found = probe(transport, f"{CANONICAL}/study", name) if with_probe else None
+    finally:
+        transport.close()
+    if study is None:
+        return Examined(settings, seen, {}, found)
+    with open_outbox(study) as outbox:
+        row = outbox.server_id(target)
+        lessons = box.Lessons(outbox, row)
+        lessons.consider(seen.capability)
+        lessons.probed(found.findings if found else ())
+        known = {reference.partition("/")[0] for reference in outbox.known(row)}
+    types = known or map_study(study).counts
+    return Examined(settings, seen, {each: lessons.strategy(each) for each in sorted(types)}, found)
+
+
+def jwks(study: Study, server: str) -> dict[str, Any]:
+    """The public key of ours that a server knows us by, to be registered there."""
+    return client_key(study.settings.server(server)).jwks()
 
 
 def status(study: Study) -> dict[str, Any]:

@@ -103,7 +103,11 @@ def _unmatched(table: CodeTable, release: str) -> list[Resource]:
         for term, rows in table.terms.items()
         if not any(is_standard(row) for row in rows)
     ]
-    return [{"source": term_system(table.name), "element": elements}] if elements else []
+    if not elements:
+        return []
+    # HAPI wants a target even here: the system that the table's other terms are written in.
+    target = next(row.system for rows in table.terms.values() for row in rows if is_standard(row))
+    return [{"source": term_system(table.name), "target": target, "element": elements}]
 
 
 def _targets(rows: Iterable[CodeRow], release: str) -> list[Resource]:

@@ -44,13 +44,17 @@ SEARCH = {
 class EmbeddedServer:
     """A running FHIR R4 server at ``url``; ``database`` keeps its data over a restart.
 
+    ``auth`` is whom it lets in, as its own ``server_auth`` settings; everybody, if not given.
     Raises ConfigurationError when the extra ``demo`` is not installed.
     """
 
-    def __init__(self, *, port: int = 0, database: Path | None = None):
+    def __init__(
+        self, *, port: int = 0, database: Path | None = None, auth: dict[str, Any] | None = None
+    ):
         self.port = port or _free_port()
         self.url = f"http://127.0.0.1:{self.port}/fhir"
         self._database = database
+        self._auth = auth or {"types": ["none"]}
         self._server: Any = None
         self._thread: threading.Thread | None = None
 
@@ -66,7 +70,7 @@ class EmbeddedServer:
 
     def start(self) -> None:
         """Start, and return when the server answers."""
-        uvicorn, app = _application(self.url, self.port, self._database)
+        uvicorn, app = _application(self.url, self.port, self._database, self._auth)
         config = uvicorn.Config(app, host="127.0.0.1", port=self.port, log_level="critical")
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
@@ -94,7 +98,9 @@ class EmbeddedServer:
             self._server = self._thread = None
 
 
-def _application(url: str, port: int, database: Path | None) -> tuple[Any, Any]:
+def _application(
+    url: str, port: int, database: Path | None, auth: dict[str, Any]
+) -> tuple[Any, Any]:
     try:
         import uvicorn
         from sekmet.config import Settings
@@ -118,6 +124,7 @@ def _application(url: str, port: int, database: Path | None) -> tuple[Any, Any]:
         log_inbound=False,
         simulator={"enabled": False},
         validation={"inbound": "strict"},
+        server_auth=auth,
     )
     return uvicorn, create_app(settings)
 

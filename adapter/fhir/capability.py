@@ -47,11 +47,11 @@ class Capability:
         return self.types.get(resource_type, TypeCapability())
 
 
-def read_capability(transport: Transport, release: str) -> Capability:
+def read_capability(transport: Transport, release: str | None) -> Capability:
     """Ask a server what it can do.
 
-    Raises ConfigurationError when it speaks another FHIR release; a server without a statement, or
-    with one that cannot be read, says nothing.
+    Raises ConfigurationError when it speaks another FHIR release, unless any is right (None); a
+    server without a statement, or with one that cannot be read, says nothing.
     """
     try:
         body = transport.get("metadata").body
@@ -60,7 +60,7 @@ def read_capability(transport: Transport, release: str) -> Capability:
     if not isinstance(body, dict) or body.get("resourceType") != "CapabilityStatement":
         return Capability()
     found = _parse(body)
-    if found.release and found.release != release:
+    if release and found.release and found.release != release:
         raise ConfigurationError(
             f"the server speaks FHIR {found.release}, the study is mapped to {release}",
             hint="set fhir: in study.yaml, or push to a server of that release",

@@ -117,6 +117,11 @@ class Transport:
         """Close the connections."""
         self._session.close()
 
+    def get_any(self, path: str) -> Answer:
+        """GET a path below the base; every status but 401 and a busy server's is an answer."""
+        answer = self.exchange("GET", path, None)
+        return _judged(answer, has_body=True) if answer.status in (*BUSY, 401) else answer
+
     def exchange(
         self, method: str, path: str, body: bytes | None, headers: dict[str, str] | None = None
     ) -> Answer:

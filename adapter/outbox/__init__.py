@@ -3,6 +3,7 @@
 from typing import Any
 
 from adapter.outbox.dead_letters import DeadLetter, dead_letter, dead_letters, drop, retry
+from adapter.outbox.lessons import Lessons
 from adapter.outbox.planner import Item, Plan, differences, plan, plan_live
 from adapter.outbox.pushing import push
 from adapter.outbox.relay import PushResult, connect
@@ -21,6 +22,7 @@ __all__ = [
     "Absence",
     "DeadLetter",
     "Item",
+    "Lessons",
     "Outbox",
     "Plan",
     "PushResult",

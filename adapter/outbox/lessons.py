@@ -6,12 +6,14 @@ kept in the outbox, so that the next run begins where this one ended.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from adapter.fhir.bundles import MAX_BYTES, MAX_ENTRIES, Limits
 
 if TYPE_CHECKING:
     from adapter.fhir.capability import Capability
+    from adapter.fhir.probe import Finding
     from adapter.fhir.transport import Refusal
     from adapter.outbox.store import Change, Outbox
 
@@ -42,6 +44,20 @@ class Lessons:
         for name, one in capability.types.items():
             if one.update_create is False:
                 self.conditional.add(name)
+
+    def strategy(self, resource_type: str) -> str:
+        """How a first write of this type would be sent, in words."""
+        if self.capability and self.capability.of(resource_type).is_closed:
+            return "read only, says the server: refusals expected"
+        own = resource_type in self.conditional
+        if self.kind == "single":
+            return "conditional create, one by one" if own else "PUT, one by one"
+        return f"PUT in a {self.kind}" + (", else conditional create" if own else "")
+
+    def probed(self, findings: Iterable[Finding]) -> None:
+        """Remember what a probe found, for the next run and for ``status``."""
+        for finding in findings:
+            self._learn(f"probe:{finding.name}", finding.answer)
 
     def too_much(self, entries: int, refusal: Refusal) -> None:
         """A bundle was refused, and both its halves were not: it was too large."""

@@ -29,6 +29,10 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parents[1])]
 
 COMMAND = [sys.executable, "-c", "from adapter.cli import main; main()"]
+SERVER = "hospital"
+# What must be left out for a server, beside its URL in study.yaml; the strict one gets profiles.
+SETTINGS = {"hapi-strict": ", omit-extensions: ['http://hl7.org/fhir/5.0/']"}
+STRICT = ("hapi-strict",)
 LABORATORY = "data/laboratory.csv"
 
 
@@ -76,9 +80,11 @@ def verified(study: Path, server: str, row: Row, after: str) -> int:
     return counts["checked"]
 
 
-def copy(study: Path, to: Path) -> Path:
-    """A copy of the study folder with a key of its own, so that servers can be shared."""
+def copy(study: Path, to: Path, url: str, settings: str) -> Path:
+    """A copy of the study folder with a key of its own, and with the server in its settings."""
     shutil.copytree(study, to, ignore=shutil.ignore_patterns(".study-fhir"))
+    with (to / "study.yaml").open("a", encoding="utf-8") as file:
+        file.write(f"\nservers:\n  {SERVER}: {{url: '{url}'{settings}}}\n")
     return to
 
 
@@ -94,53 +100,58 @@ def change_a_cell(study: Path) -> None:
         csv.writer(out, lineterminator="\n").writerows(rows)
 
 
-def a_subject(study: Path, server: str, folder: Path) -> str:
+def a_subject(study: Path, folder: Path) -> str:
     """The pseudonymous id of a subject that was sent."""
     out = folder / "mapped"
     run("map", study, "--out", out)
-    del server
     lines = (out / "Patient.ndjson").read_text(encoding="utf-8").splitlines()
     return str(json.loads(lines[len(lines) // 2])["id"])
 
 
-def a_year(name: str, url: str, study: Path) -> Row:
+def a_year(name: str, url: str, study: Path, settings: str) -> Row:
     """Everything that happens to the study on one server."""
     row = Row(name)
+    if name in STRICT:
+        text, seconds = run("profiles", "push", "--server", url, wanted=(0, 3))
+        said = dict(line.split()[:2] for line in text.splitlines()[:4])
+        row.facts["profiles push"] = (
+            f"{said['created']} in {seconds:.0f} s, {said['refused']} refused"
+        )
     print(f"== {name}", flush=True)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        mine = copy(study, folder / "study")
-        counts, kinds, seconds = push(mine, url)
+        mine = copy(study, folder / "study", url, settings)
+        counts, kinds, seconds = push(mine, SERVER)
         total = sum(kinds.values())
         row.facts["push"] = (
             f"{counts['created']:,} in {seconds:.0f} s, {counts['requests']} requests"
         )
         row.must(counts["created"] == total and not counts["dead"], f"not all created: {counts}")
-        row.must(verified(mine, url, row, "push") == total, "verify saw fewer")
-        counts, _, seconds = push(mine, url)
+        row.must(verified(mine, SERVER, row, "push") == total, "verify saw fewer")
+        counts, _, seconds = push(mine, SERVER)
         row.facts["again"] = f"{counts['unchanged']:,} unchanged in {seconds:.1f} s"
         idle = counts["created"] + counts["updated"] + counts["requests"] == 0
         row.must(idle, f"the second push did something: {counts}")
         change_a_cell(mine)
-        counts, _, _ = push(mine, url)
+        counts, _, _ = push(mine, SERVER)
         row.facts["a changed cell"] = f"{counts['updated']} updated"
         row.must(counts["updated"] == 1 and counts["created"] == 0, f"a changed cell: {counts}")
-        subject = a_subject(mine, url, folder)
-        text, _ = run("retract", mine, subject, "--server", url, "--format", "json")
+        subject = a_subject(mine, folder)
+        text, _ = run("retract", mine, subject, "--server", SERVER, "--format", "json")
         done = json.loads(text.splitlines()[-1])
         row.facts["a withdrawal"] = f"{done['deleted']} deleted, {len(done['remains'])} remain"
         row.must(done["proven"], f"a withdrawal leaves {len(done['remains'])}")
-        counts, _, _ = push(mine, url)
+        counts, _, _ = push(mine, SERVER)
         row.must(counts["created"] + counts["updated"] == 0, f"after a withdrawal: {counts}")
-        verified(mine, url, row, "a withdrawal")
-        killed(row, url, study, folder, total)
+        verified(mine, SERVER, row, "a withdrawal")
+        killed(row, url, study, folder, total, settings)
     return row
 
 
-def killed(row: Row, url: str, study: Path, folder: Path, total: int) -> None:
+def killed(row: Row, url: str, study: Path, folder: Path, total: int, settings: str) -> None:
     """A push is killed in the middle; the next one goes on."""
-    other = copy(study, folder / "killed")
-    words = [*COMMAND, "push", str(other), "--server", url]
+    other = copy(study, folder / "killed", url, settings)
+    words = [*COMMAND, "push", str(other), "--server", SERVER]
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     outbox = other / ".study-fhir" / "outbox.sqlite"
     await_that(lambda: acknowledged(outbox) > total // 4)
@@ -148,10 +159,10 @@ def killed(row: Row, url: str, study: Path, folder: Path, total: int) -> None:
     process.wait()
     before = acknowledged(outbox)
     row.must(0 < before < total, "the push was over before it could be killed")
-    counts, _, _ = push(other, url)
+    counts, _, _ = push(other, SERVER)
     row.facts["kill -9"] = f"at {before:,}; then {counts['created']:,} created"
     row.must(counts["dead"] == 0, f"after kill -9: {counts}")
-    row.must(verified(other, url, row, "kill -9") == total, "something was lost by kill -9")
+    row.must(verified(other, SERVER, row, "kill -9") == total, "something was lost by kill -9")
 
 
 def acknowledged(outbox: Path) -> int:
@@ -229,7 +240,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("study", type=Path)
     parser.add_argument("--hapi", type=Path, help="where hapi/setup.sh built the server")
-    parser.add_argument("--only", action="append", help="one of: sekmet, hapi, hapi-100")
+    parser.add_argument("--only", action="append", help="a server's name; all if not given")
     parser.add_argument("--table", type=Path, help="write the table here too")
     given = parser.parse_args()
     servers: dict[str, Any] = {"sekmet": sekmet}
@@ -237,12 +248,13 @@ def main() -> int:
         servers["hapi"] = lambda: hapi(given.hapi)
         limit = {"storage_maximumTransactionBundleSize": 100}
         servers["hapi-100"] = lambda: hapi(given.hapi, **limit)
+        servers["hapi-strict"] = lambda: hapi(given.hapi, validate="true")
     else:
         print("skipped: HAPI (give --hapi DIR; it needs java and mvn)")
     rows = []
     for name in given.only or servers:
         with servers[name]() as url:
-            rows.append(a_year(name, url, given.study))
+            rows.append(a_year(name, url, given.study, SETTINGS.get(name, "")))
     text = table(rows)
     print(text)
     if given.table:
