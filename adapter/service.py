@@ -290,8 +290,8 @@ class Examined:
 
     server: ServerSettings
     seen: Diagnosis
+    probed: Probed | None
     strategies: dict[str, str]
-    probed: Probed | None = None
 
     @property
     def exit(self) -> int:
@@ -320,25 +320,32 @@ def examine(server: str, study: Study | None = None, *, with_probe: bool = False
     What a probe finds is remembered in the study's outbox. Raises ConfigurationError when the
     server speaks another release than the study.
     """
-    settings = study.settings.server(server) if study else _by_url(server)
-    target = connect(settings)
-    transport = box.connect(target)
-    try:
-        seen = diagnose(transport, target.access, study.settings.fhir if study else None)
-        name = study.settings.study if study else "none"
-        found = probe(transport, f"{CANONICAL}/study", name) if with_probe else None
-    finally:
-        transport.close()
     if study is None:
-        return Examined(settings, seen, {}, found)
+        settings = _by_url(server)
+        return Examined(settings, *_looked_at(connect(settings), None, "none", with_probe), {})
+    settings = study.settings.server(server)
+    target = connect(settings)
     with open_outbox(study) as outbox:
         row = outbox.server_id(target)
+        name = study.settings.study
+        seen, found = _looked_at(target, study.settings.fhir, name, with_probe)
         lessons = box.Lessons(outbox, row)
         lessons.consider(seen.capability)
         lessons.probed(found.findings if found else ())
         known = {reference.partition("/")[0] for reference in outbox.known(row)}
-    types = known or map_study(study).counts
-    return Examined(settings, seen, {each: lessons.strategy(each) for each in sorted(types)}, found)
+    strategies = {each: lessons.strategy(each) for each in sorted(known or map_study(study).counts)}
+    return Examined(settings, seen, found, strategies)
+
+
+def _looked_at(
+    target: Server, release: str | None, study: str, with_probe: bool
+) -> tuple[Diagnosis, Probed | None]:
+    transport = box.connect(target)
+    try:
+        seen = diagnose(transport, target.access, release)
+        return seen, probe(transport, f"{CANONICAL}/study", study) if with_probe else None
+    finally:
+        transport.close()
 
 
 def jwks(study: Study, server: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
 
 from adapter.errors import ConfigurationError, UsageError, Where
 from adapter.locate import schema
@@ -20,6 +20,7 @@ from mappings.context import load_flavours
 from mappings.flavours import refusal
 
 RELEASES = ("R4", "R4B", "R5")
+HIDDEN = {"pattern": "does not match what it must look like", "type": "is of another type"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,10 +224,20 @@ def _check(file: YamlFile) -> None:
         first = errors[0]
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         raise ConfigurationError(
-            f"{first.message}{more}",
+            f"{_said(first)}{more}",
             where=file.where(*first.absolute_path),
             hint="docs/study-yaml.md describes every key",
         )
+
+
+def _said(error: ValidationError) -> str:
+    """What is wrong; what is said of a server may hold a password by mistake, so not its text."""
+    path = [str(part) for part in error.absolute_path]
+    if path[:1] != ["servers"]:
+        return error.message
+    if error.validator is None:
+        return f"{'.'.join(path)} has token-file and auth: one is enough"
+    return f"{'.'.join(path)}: {HIDDEN.get(str(error.validator), error.message)}"
 
 
 def _flavours(file: YamlFile, release: str) -> frozenset[str]:

@@ -95,3 +95,47 @@ def test_snomed_outside_the_global_patient_set_is_asked_for(folder: Path) -> Non
     file = folder / "study.yaml"
     file.write_text(file.read_text(encoding="utf-8") + "snomed: all\n", encoding="utf-8")
     assert load_study(folder).snomed == "all"
+
+
+def with_server(folder: Path, block: str) -> Path:
+    file = folder / "study.yaml"
+    server = f"servers:\n  hospital: {{url: https://fhir.test/r4, {block}}}\n"
+    file.write_text(file.read_text(encoding="utf-8") + server, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("block", "says"),
+    [
+        ("auth: {type: kerberos}", "'kerberos' is not one of"),
+        ("auth: {user: ward}", "'type' is a required property"),
+        ("auth: {type: basic, user: ward}", "'password-file' is a required property"),
+        ("auth: {type: basic, user: 'a:b', password-file: p}", "does not match"),
+        ("auth: {type: bearer, token-file: t, kid: k}", "'kid' is not one of"),
+        ("auth: {type: oauth2, client-id: c, secret-file: s}", "'token-url' is a required"),
+        ("auth: {type: smart, client-id: c}", "'key-file' is a required property"),
+        ("auth: {type: smart, client-id: c, key-file: k, password: CANARY}", "'password'"),
+        ("auth: CANARY", "is of another type"),
+        ("auth: {type: none}, token-file: t", "token-file and auth: one is enough"),
+        ("client-certificate: c.pem", "'client-key' is a dependency of 'client-certificate'"),
+        ("proxy: 'http://user:CANARY@proxy.test'", "does not match"),
+    ],
+)
+def test_a_mistake_about_who_we_are_is_named(folder: Path, block: str, says: str) -> None:
+    with pytest.raises(ConfigurationError, match=says) as caught:
+        load_study(with_server(folder, block))
+    assert "CANARY" not in str(caught.value)
+
+
+@pytest.mark.parametrize("block", ["token-file: t", "auth: {type: bearer, token-file: t}"])
+def test_a_token_file_alone_is_a_bearer_token(folder: Path, block: str) -> None:
+    server = load_study(with_server(folder, block)).server("hospital")
+    assert (server.auth.type, server.auth.secret_file) == ("bearer", folder / "t")
+
+
+def test_the_way_to_a_server(folder: Path) -> None:
+    block = "client-certificate: c.pem, client-key: c.key, proxy: 'http://proxy.test:3128'"
+    server = load_study(with_server(folder, block)).server("hospital")
+    assert server.auth.type == "none"
+    assert server.certificate == (folder / "c.pem", folder / "c.key")
+    assert server.proxy == "http://proxy.test:3128"

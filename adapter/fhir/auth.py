@@ -28,7 +28,7 @@ from adapter.errors import (
 from adapter.fhir.access import Access, Identity, Nobody
 from adapter.fhir.client_keys import ClientKey, read_client_key
 from adapter.fhir.scopes import missing
-from adapter.fhir.transport import Answer, Transport, clock_hint
+from adapter.fhir.transport import Answer, Transport, base_of, clock_hint
 from adapter.settings import AuthSettings, ServerSettings, check_private, read_private
 
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -173,6 +173,7 @@ def access_to(server: ServerSettings, sleep: Sleep = time.sleep) -> Access:
     Raises ConfigurationError for files that are missing, unfit or open to other users, and for
     credentials that would travel in the clear.
     """
+    base_of(server.url)  # before anybody remembers what may hold a password
     access = Access(ca_file=server.ca_file, certificate=server.certificate, proxy=server.proxy)
     _check_files(access)
     if server.auth.type != "none" and not is_private(server.url):

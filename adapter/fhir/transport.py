@@ -72,7 +72,7 @@ class Transport:
         max_bytes: int = 50_000_000,
         clock: Callable[[], float] = time.monotonic,
     ):
-        self.base_url = _base(base_url)
+        self.base_url = base_of(base_url)
         self._timeout, self._deadline, self._max_bytes = timeout, deadline, max_bytes
         self._clock = clock
         self._session = requests.Session()
@@ -168,7 +168,8 @@ class Transport:
         except requests.exceptions.SSLError:
             raise ConfigurationError(
                 "the server's TLS certificate is not accepted",
-                hint="give the hospital's own authority as ca-file of the server",
+                hint="the hospital's own authority goes into ca-file; a server that wants our "
+                "certificate gets client-certificate; TLS is 1.2 at least",
             ) from None
         except requests.exceptions.ConnectTimeout:
             raise UnavailableError("the server does not answer") from None
@@ -244,7 +245,8 @@ def _if_match(version: str | None) -> dict[str, str]:
     return {"If-Match": f'W/"{version}"'} if version else {}
 
 
-def _base(url: str) -> str:
+def base_of(url: str) -> str:
+    """A base URL without slash at its end. Raises ConfigurationError when it is none of FHIR."""
     parts = urlsplit(url)
     if (
         parts.scheme not in ("http", "https")

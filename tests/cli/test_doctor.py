@@ -177,6 +177,8 @@ def test_the_way_of_smart_backend_services(folder: Path, algorithm: str) -> None
         pushed = service.push(Study(folder), "hospital")
         assert (pushed.result.created, pushed.exit) == (12, 0)
         assert service.verify(Study(folder), "hospital").missing == []
+    kept = b"".join(file.read_bytes() for file in (folder / ".study-fhir").glob("outbox*"))
+    assert not any(secret in kept for secret in (b"eyJ", b"PRIVATE KEY", b"Bearer"))
 
 
 def test_a_smart_server_that_grants_less_stops_before_any_write(folder: Path) -> None:
