@@ -109,7 +109,8 @@ def _characteristic(to: Context, field: str, **value: object) -> Resource:
 def _ages(who: Eligibility, to: Context) -> Iterator[Resource]:
     low, high = _age(who.minimum_age), _age(who.maximum_age)
     if low or high:
-        code = {"coding": [AGE, *field_concept(to, "age")["coding"]], "text": "Age"}
+        said = ", ".join(filter(None, (who.minimum_age, who.maximum_age)))
+        code = {"coding": [AGE, *field_concept(to, "age")["coding"]], "text": f"Age: {said}"}
         yield {"code": code, "valueRange": fields(low=low, high=high), "exclude": False}
     unread = [("minimumAge", who.minimum_age, low), ("maximumAge", who.maximum_age, high)]
     for field, text, read in unread:
@@ -118,10 +119,9 @@ def _ages(who: Eligibility, to: Context) -> Iterator[Resource]:
 
 
 def _age(text: str | None) -> Resource | None:
-    """``14 Years`` as a UCUM quantity that keeps the registry's word for the unit."""
-    match = re.fullmatch(r"(\d+) (\w+?)(s?)", text or "")
+    """``14 Years`` in UCUM; the unit's text is its code, for HAPI compares texts of a range."""
+    match = re.fullmatch(r"(\d+) (\w+?)s?", text or "")
     unit = UCUM_AGES.get(match[2].lower()) if match else None
     if not match or not unit:
         return None
-    age = quantity(Decimal(match[1]), unit) or {}
-    return {**age, "unit": match[2] + match[3]}
+    return quantity(Decimal(match[1]), unit)

@@ -39,7 +39,8 @@ def test_age(text: str, value: str, unit: str) -> None:
     assert exclude is False
     assert found["low"]["value"] == Decimal(value)
     assert found["low"]["code"] == unit
-    assert f"{found['low']['value']} {found['low']['unit']}" == text
+    (characteristic,) = group(minimum_age=text)["characteristic"]
+    assert characteristic["code"]["text"] == f"Age: {text}"
     assert "high" not in found
 
 
