@@ -38,6 +38,7 @@ class Pushed:
 
     mapped: MapResult
     result: PushResult
+    ignores_versions: bool = False  # the server, as a probe found
 
     @property
     def exit(self) -> int:
@@ -211,8 +212,9 @@ def push(
             workers=settings.connections,
             progress=progress,
         )
+        lessons = box.Lessons(outbox, outbox.server_id(target))
     result.omitted = omitted
-    return Pushed(mapped, result)
+    return Pushed(mapped, result, lessons.ignores_versions)
 
 
 def _same_plan(file: Path, now: Plan) -> None:

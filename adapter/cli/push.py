@@ -37,6 +37,11 @@ def command(
             planned=planned,
             allow=allow,
         )
+    if pushed.ignores_versions:
+        announce(
+            "this server ignores versions, as doctor --probe found: what others changed at the "
+            "same time may be overwritten; verify says whether it holds what was sent"
+        )
     if form == "json":
         click.echo(json.dumps(pushed.to_json()))
         return pushed.exit

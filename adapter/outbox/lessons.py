@@ -33,6 +33,8 @@ class Lessons:
             int(known.get("max-entries", MAX_ENTRIES)), int(known.get("max-bytes", MAX_BYTES))
         )
         self.conditional = {n.partition(":")[2] for n in known if n.startswith("conditional:")}
+        versions = ("probe:if-match-stale", "probe:if-match-bundle")
+        self.ignores_versions = "no" in (known.get(name) for name in versions)
         self.places = outbox.places(row)
         self.capability: Capability | None = None
 

@@ -110,6 +110,17 @@ def test_s09_a_server_without_what_a_push_needs(
     assert "not in order" in shown
 
 
+def test_s09_a_push_to_a_server_that_ignores_versions_says_so(
+    server: EmbeddedServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(service.box, "connect", lambda target: Unversioned(target.url))
+        assert doctor(folder, "--server", server.url, "--probe")[0] == EXIT.findings
+    assert service.push(Study(folder), server.url).ignores_versions
+    assert doctor(folder, "--server", server.url, "--probe")[0] == EXIT.done
+    assert not service.push(Study(folder), server.url).ignores_versions
+
+
 def test_another_release_than_the_study(server: EmbeddedServer, folder: Path) -> None:
     text = (folder / "study.yaml").read_text(encoding="utf-8")
     (folder / "study.yaml").write_text(f"fhir: R5\n{text}", encoding="utf-8")

@@ -28,7 +28,7 @@ from adapter.errors import (
     outcome_of,
 )
 from adapter.fhir.auth import Grant, Tokens, access_to, client_key
-from adapter.fhir.transport import Transport
+from adapter.fhir.transport import Answer, Transport
 from adapter.settings import AuthSettings, ServerSettings
 from tests.servers.smart import Rules, smart_server
 
@@ -400,6 +400,24 @@ def test_a_discovery_that_leads_astray_stops_before_anything_is_sent(
         transport.get("Basic/b1")
     assert rules.token_requests == rules.fhir_requests == []
     transport.close()
+
+
+def test_a_server_elsewhere_cannot_send_us_to_our_own_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def ask(url: str, *_: Any) -> Answer:
+        asked.append(url)
+        return Answer(200, {}, {"token_endpoint": "http://127.0.0.1:8500/v1/agent"})
+
+    monkeypatch.setattr("adapter.fhir.auth._ask", ask)
+    file = secret_file(tmp_path, pem(EC_KEY))
+    auth = AuthSettings("smart", client_id="study", secret_file=file)
+    identity = access_to(ServerSettings("hospital", "https://fhir.test/r4", auth), no_wait).identity
+    with pytest.raises(ConfigurationError, match="our own machine"):
+        identity.authorization()
+    assert asked == ["https://fhir.test/r4"]
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308, 404, 405])

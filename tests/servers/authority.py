@@ -50,6 +50,18 @@ class Authority:
         private.chmod(0o600)
         return certificate, private
 
+    def encrypted(self, private: Path) -> Path:
+        """The same key behind a passphrase."""
+        key = serialization.load_pem_private_key(private.read_bytes(), password=None)
+        private.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.BestAvailableEncryption(b"word"),
+            )
+        )
+        return private
+
     def _sign(
         self,
         subject: x509.Name,
