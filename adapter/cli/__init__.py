@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import signal
 import sys
 from types import FrameType
+from typing import NoReturn
 
 import click
 
@@ -75,13 +77,19 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminated)
     try:
         code = cli.main(standalone_mode=False)
+        if code == EXIT.interrupted:
+            _leave(EXIT.interrupted)
         sys.exit(code if isinstance(code, int) else EXIT.done)
+    except SystemExit as stopped:
+        if stopped.code == EXIT.terminated:
+            _leave(EXIT.terminated)
+        raise
     except click.ClickException as error:
         error.show()
         sys.exit(EXIT.configuration)
     except (click.Abort, KeyboardInterrupt):
         console.print("stopped; what was acknowledged is recorded, the next push goes on")
-        sys.exit(EXIT.interrupted)
+        _leave(EXIT.interrupted)
     except StudyFhirError as error:
         console.print(f"error ({error.code}): {error}", style="red", markup=False, highlight=False)
         sys.exit(outcome_of(error).exit)
@@ -99,6 +107,17 @@ def main() -> None:
             markup=False,
         )
         sys.exit(EXIT.configuration)
+
+
+def _leave(code: int) -> NoReturn:
+    """Ends at once after a signal: a pool whose processes it killed might never be done."""
+    if "multiprocessing" in sys.modules:
+        for child in sys.modules["multiprocessing"].active_children():
+            child.kill()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
+    os._exit(code)
 
 
 def _terminated(_signal: int, _frame: FrameType | None) -> None:
