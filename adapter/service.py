@@ -171,6 +171,10 @@ def _omission(server: ServerSettings) -> Omission:
     return Omission(server.omit_extensions, server.omit_meta_profile)
 
 
+def _records(study: Study, server: ServerSettings) -> box.Records | None:
+    return None if server.omit_records else box.Records(study.context, _omission(server))
+
+
 def push(
     study: Study,
     server: str,
@@ -211,6 +215,7 @@ def push(
             wait=wait,
             workers=settings.connections,
             progress=progress,
+            records=_records(study, settings),
         )
         lessons = box.Lessons(outbox, outbox.server_id(target))
     result.omitted = omitted
@@ -248,9 +253,16 @@ def subject_of(study: Study, record_file: Path) -> str:
 
 def retract(study: Study, subject: str, server: str, *, wait: float = 60) -> box.Retraction:
     """Withdraw one subject, by the id of its Patient, from a server, with proof."""
-    target = connect(study.settings.server(server))
+    settings = study.settings.server(server)
     with open_outbox(study) as outbox:
-        return box.retract(outbox, target, subject, release=study.settings.fhir, wait=wait)
+        return box.retract(
+            outbox,
+            connect(settings),
+            subject,
+            release=study.settings.fhir,
+            wait=wait,
+            records=_records(study, settings),
+        )
 
 
 def dead_letters(study: Study, server: str) -> list[box.DeadLetter]:

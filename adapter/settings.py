@@ -79,6 +79,7 @@ class ServerSettings:
     connections: int = 2
     omit_extensions: tuple[str, ...] = ()  # URL prefixes
     omit_meta_profile: bool = False
+    omit_records: bool = False  # Provenance and AuditEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +277,7 @@ def _server(folder: Path, name: str, spec: Mapping[str, Any]) -> ServerSettings:
         connections=spec.get("connections", 2),
         omit_extensions=tuple(spec.get("omit-extensions", ())),
         omit_meta_profile=spec.get("meta-profile") == "omit",
+        omit_records=spec.get("records") == "omit",
     )
 
 

@@ -27,6 +27,7 @@ IdFunction: TypeAlias = Callable[[str, str, Key], str]
 # The kind of entity behind each resource type: last part of the identifier system, and of the id.
 KINDS: dict[str, str] = {
     "AdverseEvent": "adverse-event",
+    "AuditEvent": "run",
     "Condition": "diagnosis",
     "Consent": "consent",
     "Device": "container",

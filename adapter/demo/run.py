@@ -112,8 +112,12 @@ def _expectations(demo: Demo) -> list[str]:
         (demo.planned.get("create") == total, "the plan does not create every resource"),
         (demo.first.result.dead == 0, f"{demo.first.result.dead} resources were refused"),
         (demo.first.result.created == total, "not every resource was created"),
+        (demo.first.result.records > SUBJECTS, "Provenance of a subject is missing"),
         (demo.on_server == counts, "the server's counts differ from what was mapped"),
-        (demo.verified.checked == total, "not every resource could be read back"),
+        (
+            demo.verified.checked == total + demo.first.result.records,
+            "not every resource could be read back",
+        ),
         (not demo.verified.missing, f"{len(demo.verified.missing)} resources are missing"),
         (not demo.verified.different, f"{len(demo.verified.different)} resources differ"),
         (not demo.verified.dangling, f"{len(demo.verified.dangling)} references dangle"),

@@ -6,6 +6,7 @@ from adapter.outbox.dead_letters import DeadLetter, dead_letter, dead_letters, d
 from adapter.outbox.lessons import Lessons
 from adapter.outbox.planner import Item, Plan, differences, plan, plan_live
 from adapter.outbox.pushing import push
+from adapter.outbox.records import Records
 from adapter.outbox.relay import PushResult, connect
 from adapter.outbox.retraction import Retraction, retract
 from adapter.outbox.store import Outbox, Server
@@ -26,6 +27,7 @@ __all__ = [
     "Outbox",
     "Plan",
     "PushResult",
+    "Records",
     "Retraction",
     "Server",
     "VerifyResult",

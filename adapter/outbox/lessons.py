@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from adapter.fhir.transport import Refusal
     from adapter.outbox.store import Change, Outbox
 
+RECORDS = ("Provenance", "AuditEvent")
 # a server that takes no Bundle at all says one of these
 NO_BUNDLES = (403, 404, 405, 415, 501)
 
@@ -82,6 +83,15 @@ class Lessons:
         self.kind = "single"
         self._learn("write", "single")
         return True
+
+    @property
+    def takes_records(self) -> bool:
+        """Whether Provenance and AuditEvent can be sent: to a place of ours, of types it lists."""
+        stated = self.capability.types if self.capability else {}
+        listed = not stated or all(
+            name in stated and not stated[name].is_closed for name in RECORDS
+        )
+        return listed and self.conditional.isdisjoint(RECORDS)
 
     def creates_conditionally(self, resource_type: str) -> bool:
         """Whether the server gives ids of its own to resources of a type."""

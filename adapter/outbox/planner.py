@@ -201,6 +201,8 @@ def _others(
 ) -> Iterator[Item]:
     """What the server holds and nobody wants any more: vanished, held back, or to be retracted."""
     for change in acknowledged:
+        if change.is_record:
+            continue
         mark = _mark(change.reference)
         place = bisect_left(seen, mark)
         if place < len(seen) and seen[place] == mark:

@@ -14,6 +14,7 @@ from adapter.errors import AuthenticationError
 from adapter.fhir.capability import read_capability
 from adapter.fhir.json import content_hash, dumps
 from adapter.outbox.planner import Wanted, still_wanted
+from adapter.outbox.records import Records
 from adapter.outbox.relay import Connect, Progress, PushResult, Relay, Run, connect
 from adapter.outbox.store import Change, Outbox, Server, stage_of
 
@@ -33,11 +34,13 @@ def push(
     progress: Progress = lambda *_: None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
+    records: Records | None = None,
 ) -> PushResult:
     """Bring a server in step with these resources, over as many connections as there are workers.
 
     Raises UnavailableError when the server is away for longer than ``wait`` seconds: everything is
-    kept and the next push goes on. Raises AuthenticationError when it does not let us in,
+    kept and the next push goes on. ``records`` makes the Provenance and the AuditEvent of what is
+    written; without it there are none. Raises AuthenticationError when it does not let us in,
     ConfigurationError when it speaks another release, BusyError when others hold what is left.
     """
     row = outbox.server_id(server)
@@ -46,7 +49,7 @@ def push(
         try:
             result.unchanged = enqueue(outbox, row, resources)
             if outbox.is_pending(row):
-                run = Run(outbox, row, progress, CLAIM)
+                run = Run(outbox, row, progress, CLAIM, records)
                 relays = [
                     Relay(outbox.worker(n), run, transport_factory(server), wait, clock, sleep)
                     for n in range(workers)
@@ -63,7 +66,11 @@ def carry(relays: list[Relay], release: str, result: PushResult) -> None:
     try:
         stated = first.patiently(lambda: read_capability(first.transport, release))
         first.lessons.consider(stated)
-        _together(relays)
+        try:
+            _together(relays)
+        finally:
+            _audit(relays)
+        first.send()
     finally:
         for relay in relays:
             relay.transport.close()
@@ -74,6 +81,15 @@ def carry(relays: list[Relay], release: str, result: PushResult) -> None:
             "the server forbids every type: HTTP 403",
             hint="may this client write? its scopes are the server's to grant",
         )
+
+
+def _audit(relays: list[Relay]) -> None:
+    """Want an AuditEvent on the server when the run wrote anything there."""
+    run, did = relays[0].run, PushResult()
+    for relay in relays:
+        did.add(relay.result)
+    if run.records and did.writes:
+        run.outbox.enqueue(run.row, [run.records.audit(did)])
 
 
 def _together(relays: list[Relay]) -> None:

@@ -25,6 +25,7 @@ from adapter.fhir.transport import Refusal, Transport, Unknown
 from adapter.fhir.writing import CONFLICT, Verdict, bundle_verdicts, version_of
 from adapter.outbox.leases import Lease, LeaseLostError
 from adapter.outbox.lessons import Lessons
+from adapter.outbox.records import Records
 from adapter.outbox.single import write_alone
 from adapter.outbox.store import Change, Outbox, Server
 
@@ -52,6 +53,7 @@ class PushResult:
     unchanged: int = 0
     dead: int = 0
     parked: int = 0
+    records: int = 0  # Provenance and AuditEvent, which count as nothing else
     requests: int = 0
     sent: Counter[str] = field(default_factory=Counter)
     omitted: Counter[str] = field(default_factory=Counter)  # what the server is spared, by URL
@@ -69,21 +71,35 @@ class PushResult:
 
     def to_json(self) -> dict[str, int]:
         """Counts only."""
-        names = ("created", "updated", "deleted", "unchanged", "dead", "parked", "requests")
+        names = ("created", "updated", "deleted", "unchanged", "dead", "parked", "records",
+                 "requests")  # fmt: skip
         return {name: getattr(self, name) for name in names}
 
 
 class Run:
     """What the workers of one push share: what they learnt, and how far they are."""
 
-    def __init__(self, outbox: Outbox, row: int, progress: Progress, claim: int):
-        self.row, self.claim = row, claim
+    def __init__(
+        self,
+        outbox: Outbox,
+        row: int,
+        progress: Progress,
+        claim: int,
+        records: Records | None = None,
+    ):
+        self.outbox, self.row, self.claim = outbox, row, claim
+        self._records = records
         self.lessons = Lessons(outbox, row)
         self.held: set[str] = set()  # what the server is known to hold
         self.lost: set[str] = set()  # what it will not hold: dead or parked in this run
         self.stopped = threading.Event()
         self._progress, self._lock = progress, threading.Lock()
         self._done, self._total = 0, outbox.pending_count(row)
+
+    @property
+    def records(self) -> Records | None:
+        """What makes the records of this run, or None where the server takes none."""
+        return self._records if self.lessons.takes_records else None
 
     def tell(self, count: int) -> None:
         """So many more changes are settled."""
@@ -223,6 +239,8 @@ class Relay:
         if not unread:
             return changes
         found = dict(self._read(unread))
+        sent = {c.reference for c in unread if c.state in ("sent", "unknown")}
+        revised = {c.reference for c in unread if c.acked_hash}
         settled = []
         for change in unread:
             resource = found.get(change.reference)
@@ -237,9 +255,11 @@ class Relay:
             if change.action == "put" and equal(resource, self._as_sent(change)):
                 change.state, change.acked_hash = "done", change.hash
                 settled.append(change)
-        self._mark(settled)
-        self.held.update(change.reference for change in settled if change.state == "done")
-        self.result.unchanged += sum(change.state == "done" for change in settled)
+        done = [change for change in settled if change.state == "done"]
+        arrived = [change for change in done if change.reference in sent]
+        self._mark(settled, records=self._records_of(arrived, revised))
+        self.held.update(change.reference for change in done)
+        self.result.unchanged += sum(not change.is_record for change in done)
         return [change for change in changes if change.state not in SETTLED]
 
     def _read(self, changes: Sequence[Change]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -276,7 +296,8 @@ class Relay:
             raise
         for change in changes:
             self._settle(change, verdicts[change.reference], change.reference in updates)
-        self._mark(changes, "done")
+        done = [change for change in changes if change.state == "done"]
+        self._mark(changes, "done", records=self._records_of(done, updates))
         return {name: v for name, v in verdicts.items() if v.outcome != "done"}
 
     def _ask(self, changes: list[Change]) -> dict[str, Verdict]:
@@ -300,13 +321,16 @@ class Relay:
         change.version = verdict.version
         if change.action == "delete":
             change.state, change.acked_hash = "withdrawn", None
-            self.result.deleted += 1
+            self.result.deleted += not change.is_record
             return
         if verdict.place and verdict.place != change.reference:
             change.place = verdict.place
             self.lessons.places[change.reference] = verdict.place
         change.state, change.acked_hash = "done", change.hash
         self.held.add(change.reference)
+        if change.is_record:
+            self.result.records += 1
+            return
         self.result.sent[change.reference.partition("/")[0]] += 1
         self.result.updated += is_update
         self.result.created += not is_update
@@ -389,14 +413,23 @@ class Relay:
         self.lost.update(change.reference for change in group)
         self.result.dead += len(group)
 
+    def _records_of(self, written: Sequence[Change], revised: set[str]) -> list[Change]:
+        told = [change for change in written if not change.is_record]
+        records = self.run.records
+        return records.provenance(told, revised) if records and told else []
+
     def _mark(
-        self, changes: Sequence[Change], outcome: str | None = None, status: int | None = None
+        self,
+        changes: Sequence[Change],
+        outcome: str | None = None,
+        status: int | None = None,
+        records: Sequence[Change] = (),
     ) -> None:
         proven = sum(change.state in ("done", "withdrawn") for change in changes)
         attempt = outcome and {
             "entries": len(changes), "outcome": outcome, "proven": proven, "status": status,
         }  # fmt: skip
-        self.outbox.mark(self.row, changes, self._leases_of(changes), attempt or None)
+        self.outbox.mark(self.row, changes, self._leases_of(changes), attempt or None, records)
 
     def _leases_of(self, changes: Sequence[Change]) -> list[Lease]:
         subjects = dict.fromkeys(change.subject for change in changes)

@@ -17,6 +17,7 @@ from adapter.fhir.transport import Refusal, Transport
 from adapter.fhir.writing import GONE
 from adapter.outbox.planner import without_members
 from adapter.outbox.pushing import CLAIM, carry
+from adapter.outbox.records import Records
 from adapter.outbox.relay import Connect, PushResult, Relay, Run, connect
 from adapter.outbox.store import Change, Outbox, Server
 
@@ -54,12 +55,13 @@ def retract(
     transport_factory: Connect = connect,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
+    records: Records | None = None,
 ) -> Retraction:
     """Withdraw one subject, by the pseudonymous id of its Patient, from a server.
 
-    Nothing of the subject is sent there again. Raises UsageError for a subject that was never sent,
-    UnavailableError when the server is away for longer than ``wait`` seconds: the subject stays
-    blocked, and the same call goes on.
+    Nothing of the subject is sent there again. ``records`` makes the AuditEvent. Raises UsageError
+    for a subject that was never sent, UnavailableError when the server is away for longer than
+    ``wait`` seconds: the subject stays blocked, and the same call goes on.
     """
     row = outbox.server_id(server)
     every = outbox.of_subject(row, subject)
@@ -76,13 +78,14 @@ def retract(
         transport = transport_factory(server)
         try:
             pushed = PushResult()
-            run = Run(outbox, row, lambda *_: None, CLAIM)
+            run = Run(outbox, row, lambda *_: None, CLAIM, records)
             carry([Relay(outbox, run, transport, wait, clock, sleep)], release, pushed)
             _prove(outbox, row, transport, every, result)
         finally:
             transport.close()
         result.deleted = pushed.deleted
-        result.already_gone = len(sent) - pushed.deleted - len(result.remains)
+        resources = sum(not change.is_record for change in sent)
+        result.already_gone = max(0, resources - pushed.deleted - len(result.remains))
         counts.update(deleted=result.deleted, remains=len(result.remains))
     return result
 

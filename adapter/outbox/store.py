@@ -41,6 +41,7 @@ from adapter.outbox.tables import (
 )
 
 CHUNK = 500
+RECORDS = 3  # the stage of Provenance and AuditEvent: after everything else
 DAMAGED = "restore it from a backup; without it, a push reads what the server holds"
 
 
@@ -71,6 +72,11 @@ class Change:
     place: str | None = None
     targets: tuple[str, ...] = ()  # what the content refers to
     body: Any = None  # what is sent: the content, or what this server takes of it
+
+    @property
+    def is_record(self) -> bool:
+        """Whether it tells of a run instead of the study."""
+        return self.reference.startswith(("Provenance/", "AuditEvent/"))
 
     @property
     def resource(self) -> dict[str, Any]:
@@ -291,13 +297,10 @@ class Outbox:
         """
         gone = self.withdrawn(server)
         rows = [
-            {"server": server, "reference": c.reference, "subject": c.subject, "stage": c.stage,
-             "action": c.action, "content": c.content, "hash": c.hash, "state": c.state,
-             "attempts": 0, "acked_hash": c.acked_hash, "version": c.version, "reason": c.reason,
-             "source": c.source, "place": c.place}
-            for c in changes
-            if c.subject not in gone or c.action == "delete"
-        ]  # fmt: skip
+            _row(server, change)
+            for change in changes
+            if change.subject not in gone or change.action == "delete"
+        ]
         if not rows:
             return
         kept = ("subject", "stage", "action", "content", "hash", "state", "reason", "source")
@@ -380,8 +383,11 @@ class Outbox:
         changes: Sequence[Change],
         leases: Sequence[Lease] = (),
         attempt: dict[str, Any] | None = None,
+        records: Sequence[Change] = (),
     ) -> None:
         """Write down the state of these changes, durably, before anything else happens.
+
+        ``records`` of what was acknowledged are wanted from the same moment on.
 
         Raises LeaseLostError, and writes nothing, when a lease is not ours any more.
         """
@@ -413,6 +419,9 @@ class Outbox:
             for part in _parts(gone):
                 here = sa.and_(table.c.server == server, table.c.reference.in_(part or []))
                 db.execute(table.update().where(here).values(content=b""))
+            if records:
+                new = insert_for(db)(table).on_conflict_do_nothing()
+                db.execute(new, [_row(server, record) for record in records])
             if attempt:
                 db.execute(attempt_table.insert().values(server=server, at=_now(), **attempt))
 
@@ -496,7 +505,7 @@ class Outbox:
                         change_table.c.server == server,
                         change_table.c.reference == change.reference,
                     )
-                    .values(action="delete", state=change.state, reason=None)
+                    .values(action="delete", state=change.state, stage=1, reason=None)
                 )
 
     def entomb(self, server: int, subject: str, proven: bool, remains: dict[str, str]) -> None:
@@ -565,8 +574,21 @@ class Outbox:
         return {"servers": servers, "runs": runs, "ledger": {"lines": lines, "broken": broken}}
 
 
+def _row(server: int, change: Change) -> dict[str, Any]:
+    return {
+        "server": server, "reference": change.reference, "subject": change.subject,
+        "stage": change.stage, "action": change.action, "content": change.content,
+        "hash": change.hash, "state": change.state, "attempts": 0,
+        "acked_hash": change.acked_hash, "version": change.version, "reason": change.reason,
+        "source": change.source, "place": change.place,
+    }  # fmt: skip
+
+
 def stage_of(resource: dict[str, Any], subject: str) -> int:
-    """When a resource is written: the study (0), its subjects (1), then what lists them (2)."""
+    """When a resource is written: the study (0), its subjects (1), then what lists them (2).
+
+    Records of the run (3) follow: see ``records.py``.
+    """
     if subject:
         return 1
     return 2 if is_last(resource) else 0

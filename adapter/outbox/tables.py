@@ -41,7 +41,7 @@ change_table = sa.Table(
     sa.Column("server", sa.Integer, sa.ForeignKey("server.id"), primary_key=True),
     sa.Column("reference", sa.Text, primary_key=True),
     sa.Column("subject", sa.Text, nullable=False),  # "" for what belongs to the study as a whole
-    sa.Column("stage", sa.Integer, nullable=False, server_default="1"),  # see order.stage
+    sa.Column("stage", sa.Integer, nullable=False, server_default="1"),  # see stage_of
     sa.Column("action", sa.Text, nullable=False, server_default="put"),  # put or delete
     sa.Column("content", sa.LargeBinary, nullable=False),
     sa.Column("hash", sa.Text, nullable=False),

@@ -6,11 +6,12 @@ delta export an absent row says nothing at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from adapter.errors import UsageError
 from adapter.fhir.json import content_hash, dumps
+from adapter.fhir.order import written_references
 from adapter.outbox.store import Change, Outbox, Server
 
 LIMIT = 0.05  # of what the server acknowledged: more is rather a broken export
@@ -73,8 +74,19 @@ def vanish(
             change.content = dumps(contents[change.reference])
         elif not _said_in_error(change, contents[change.reference]):
             continue
-    outbox.enqueue(row, [change for change, _ in chosen if change.state == "new"])
+    wanted = [change for change, _ in chosen if change.state == "new"]
+    outbox.enqueue(row, [*wanted, *_records_of(outbox, row, wanted)])
     return sum(change.state == "new" for change, _ in chosen)
+
+
+def _records_of(outbox: Outbox, row: int, gone: Collection[Change]) -> Iterator[Change]:
+    """The records that name what is to be deleted: a server keeps what others refer to."""
+    deleted = {change.reference for change in gone if change.action == "delete"}
+    for subject in sorted({change.subject for change in gone if change.reference in deleted}):
+        for record in outbox.of_subject(row, subject):
+            if record.is_record and not deleted.isdisjoint(written_references(record.content)):
+                record.action, record.state, record.stage = "delete", "new", 1
+                yield record
 
 
 def _said_in_error(change: Change, resource: dict[str, object]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import tempfile
 from functools import cache
@@ -12,19 +13,36 @@ from study_elements import ROOT, copied
 
 from adapter.fhir.json import dumps
 from adapter.mapping import map_study
+from adapter.outbox import PushResult, Records
+from adapter.outbox.store import Change
 from adapter.study import Study
 from adapter.validation.own import folder
 from mappings.locations import profile_url
 
 RELEASES = ("R4", "R5")  # R4B has R4's
+WHEN = dt.datetime(2026, 1, 5, 2, 1, tzinfo=dt.UTC)
 
 
 @cache
 def resources(release: str) -> tuple[dict[str, Any], ...]:
     """All that the reference study maps to, by id."""
     with tempfile.TemporaryDirectory() as temporary:
-        mapped = map_study(Study(copied(Path(temporary)), fhir=release)).resources
-    return tuple(sorted((each.resource for each in mapped), key=lambda each: each["id"]))
+        study = Study(copied(Path(temporary)), fhir=release)
+        mapped = map_study(study).resources
+        subject = next(each.subject for each in mapped if each.subject)
+        first = [each.reference for each in mapped if each.subject == subject][:5]
+        records = _records(study, subject, first)
+    return tuple(
+        sorted((*(each.resource for each in mapped), *records), key=lambda each: each["id"])
+    )
+
+
+def _records(study: Study, subject: str, references: list[str]) -> list[dict[str, Any]]:
+    """The records of a push that wrote these resources of a subject."""
+    records = Records(study.context, clock=lambda: WHEN, began="2026-01-05T02:00:00.000Z")
+    written = [Change(reference, subject, b"", "") for reference in references]
+    changes = [*records.provenance(written, set()), records.audit(PushResult(created=5))]
+    return [change.resource for change in changes]
 
 
 @cache

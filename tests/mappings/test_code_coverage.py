@@ -85,21 +85,10 @@ def test_every_table_is_explained() -> None:
     assert missing == []
 
 
-# Tables whose element no mapping writes yet: one leaves the list when its element is mapped.
-AWAITED = frozenset("provenance-activity provenance-agent".split())
-
-
 def test_every_table_is_read_by_a_mapping() -> None:
     source = "".join(
         path.read_text(encoding="utf-8") for path in sorted((ROOT / "mappings").rglob("*.py"))
     )
     names = load_tables("all").keys()
     unread = {n for n in names if f'"{n}"' not in source and not n.startswith("ctgov-")}
-    assert unread <= AWAITED
-    assert names >= AWAITED
-
-
-def test_the_documentation_says_which_tables_are_not_read_yet() -> None:
-    text = (ROOT / "docs/codes.md").read_text(encoding="utf-8")
-    line = next(line for line in text.splitlines() if line.startswith("Not read yet"))
-    assert set(re.findall(r"`([a-z-]+)`", line)) == AWAITED
+    assert unread == set()
