@@ -8,19 +8,21 @@ PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 SAMPLES := $(wildcard ../shared/data)
+# Tests of one file share what they prepare, so a file stays on one core.
+TOGETHER := -n auto --maxprocesses 4 --dist loadfile
 
 demo: .venv/.installed
 	$(BIN)/study-fhir demo
 
 test: .venv/.installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TOGETHER)
 
 check: .venv/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(if $(SAMPLES),STUDY_FHIR_SAMPLES="$(CURDIR)/$(SAMPLES)") $(BIN)/python -m pytest
+	$(if $(SAMPLES),STUDY_FHIR_SAMPLES="$(CURDIR)/$(SAMPLES)") $(BIN)/python -m pytest $(TOGETHER)
 
 docs: .venv/.installed
 	$(BIN)/python tests/docs/tables.py
