@@ -168,7 +168,7 @@ def _absence(mapped: MapResult) -> box.Absence:
 
 
 def _omission(server: ServerSettings) -> Omission:
-    return Omission(server.omit_extensions, server.omit_meta_profile)
+    return Omission(server.omit_extensions, server.omit_codings, server.omit_meta_profile)
 
 
 def _records(study: Study, server: ServerSettings) -> box.Records | None:

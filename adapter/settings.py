@@ -78,6 +78,7 @@ class ServerSettings:
     proxy: str | None = None
     connections: int = 2
     omit_extensions: tuple[str, ...] = ()  # URL prefixes
+    omit_codings: tuple[str, ...] = ()  # prefixes of code systems
     omit_meta_profile: bool = False
     omit_records: bool = False  # Provenance and AuditEvent
 
@@ -276,6 +277,7 @@ def _server(folder: Path, name: str, spec: Mapping[str, Any]) -> ServerSettings:
         proxy=spec.get("proxy"),
         connections=spec.get("connections", 2),
         omit_extensions=tuple(spec.get("omit-extensions", ())),
+        omit_codings=tuple(spec.get("omit-codings", ())),
         omit_meta_profile=spec.get("meta-profile") == "omit",
         omit_records=spec.get("records") == "omit",
     )

@@ -1,7 +1,8 @@
-"""What a server cannot hold is left out for it, and counted: extensions by URL, ``meta.profile``.
+"""What a server cannot hold is left out for it, and counted by URL.
 
-Some servers refuse what they do not know: a strict HAPI refuses HL7's cross-version extensions and
-profiles that it has not been given. Nothing else of a resource changes.
+Some servers refuse what they do not know: a strict HAPI refuses HL7's cross-version extensions,
+profiles that it has not been given, and codes that HL7 spells otherwise since. Of a concept, the
+text stays. Nothing else of a resource changes.
 """
 
 from __future__ import annotations
@@ -12,17 +13,26 @@ from dataclasses import dataclass
 from typing import Any
 
 PROFILE = "meta.profile"
+# where what is spared stands: which setting it is, and the element that is compared
+SPARED = {
+    "extension": ("extensions", "url"),
+    "modifierExtension": ("extensions", "url"),
+    "coding": ("codings", "system"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Omission:
-    """What one server is spared: extensions whose URL begins so, and ``meta.profile``."""
+    """What one server is spared: extensions whose URL, and codings whose system begins so, and
+    ``meta.profile``.
+    """
 
     extensions: tuple[str, ...] = ()
+    codings: tuple[str, ...] = ()
     meta_profile: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.extensions) or self.meta_profile
+        return bool(self.extensions or self.codings or self.meta_profile)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +57,7 @@ def reduced(resources: Iterable[Any], omission: Omission, counts: Counter[str]) 
 def without(resource: dict[str, Any], omission: Omission, counts: Counter[str]) -> dict[str, Any]:
     """The resource itself when there is nothing to leave out, else a copy without it."""
     before = counts.total()
-    kept: dict[str, Any] = _without(resource, omission.extensions, counts)
+    kept: dict[str, Any] = _without(resource, omission, counts)
     meta = kept.get("meta")
     if omission.meta_profile and isinstance(meta, dict) and "profile" in meta:
         counts[PROFILE] += 1
@@ -57,26 +67,26 @@ def without(resource: dict[str, Any], omission: Omission, counts: Counter[str]) 
     return kept if counts.total() > before else resource
 
 
-def _without(value: Any, prefixes: tuple[str, ...], counts: Counter[str]) -> Any:
+def _without(value: Any, omission: Omission, counts: Counter[str]) -> Any:
     if isinstance(value, list):
-        return _list_without(value, prefixes, counts)
+        return _list_without(value, omission, counts)
     if not isinstance(value, dict):
         return value
     kept = {}
     for name, held in value.items():
-        if name in ("extension", "modifierExtension") and isinstance(held, list):
-            left = [one for one in held if not _is_omitted(one, prefixes, counts)]
-            held = _without(left, prefixes, counts)
-        else:
-            held = _without(held, prefixes, counts)
+        by = SPARED.get(name)
+        if by and isinstance(held, list):
+            spared = getattr(omission, by[0])
+            held = [one for one in held if not _is_omitted(one, by[1], spared, counts)]
+        held = _without(held, omission, counts)
         if held not in ({}, []) and not (name.startswith("_") and _is_hollow(held)):
             kept[name] = held
     return kept
 
 
-def _list_without(values: list[Any], prefixes: tuple[str, ...], counts: Counter[str]) -> list[Any]:
+def _list_without(values: list[Any], omission: Omission, counts: Counter[str]) -> list[Any]:
     """Of a list, what is empty now goes; where ``null`` keeps the places, it stays as ``null``."""
-    kept = [_without(one, prefixes, counts) for one in values]
+    kept = [_without(one, omission, counts) for one in values]
     if any(one is None for one in values):
         return [None if one == {} else one for one in kept]
     return [one for one in kept if one != {}]
@@ -86,8 +96,8 @@ def _is_hollow(held: Any) -> bool:
     return isinstance(held, list) and all(one in (None, {}) for one in held)
 
 
-def _is_omitted(extension: Any, prefixes: tuple[str, ...], counts: Counter[str]) -> bool:
-    url = extension.get("url") if isinstance(extension, dict) else None
+def _is_omitted(one: Any, name: str, prefixes: tuple[str, ...], counts: Counter[str]) -> bool:
+    url = one.get(name) if isinstance(one, dict) else None
     if not isinstance(url, str) or not url.startswith(prefixes):
         return False
     counts[url] += 1

@@ -56,3 +56,17 @@ def test_profiles_go_where_a_server_does_not_know_them() -> None:
     assert without(resource, omission, counts) == {"id": "1", "meta": {"tag": [{"code": "t"}]}}
     assert without(bare, omission, counts) == {"id": "1"}
     assert counts == {"meta.profile": 2}
+
+
+def test_of_a_concept_the_text_is_left_where_a_server_knows_other_codes() -> None:
+    counts: Counter[str] = Counter()
+    system = "http://terminology.hl7.org/CodeSystem/adverse-event-seriousness"
+    coded = {"coding": [{"system": system, "code": "serious"}], "text": "Serious"}
+    kept = {"coding": [{"system": "http://snomed.info/sct", "code": "1"}]}
+    omission = Omission(codings=(system,))
+    resource = {"seriousness": coded, "event": kept}
+    assert without(resource, omission, counts) == {
+        "seriousness": {"text": "Serious"},
+        "event": kept,
+    }
+    assert counts == {system: 1}
