@@ -19,6 +19,7 @@ from mappings.locations import profile_url
 from mappings.values import concepts, timed
 
 RESULT = "condition"
+MEDDRA = "https://www.meddra.org"
 BACKPORT = "http://hl7.org/fhir/uv/ae-research-backport-ig/StructureDefinition/"
 BACKPORT_PROFILE = f"{BACKPORT}AdverseEvent-clinical-research"
 
@@ -44,7 +45,7 @@ def _r4(event: Event, to: Context) -> Resource:
         seriousness=_seriousness(event, to),
         contained=contained,
         category=_expectedness(event, to),
-        event=to.coded("adverse-event", event.term),
+        event=_what(event, to),
         date=event.onset,
         resultingCondition=[{"reference": f"#{RESULT}"}] if contained else None,
         severity=event.severity and {"coding": [to.coding("severity", event.severity)]},
@@ -60,7 +61,7 @@ def _r5(event: Event, to: Context) -> Resource:
         seriousness=_seriousness(event, to),
         contained=contained,
         category=concepts(to, "event-category", "clinical-research"),
-        code=to.coded("adverse-event", event.term),
+        code=_what(event, to),
         **timed("occurrence", event.onset, event.ended),
         resultingEffect=[{"reference": f"#{RESULT}"}] if contained else None,
         outcome=event.outcome and [_outcome_r5(event.outcome, to)],
@@ -76,12 +77,27 @@ def _backport(event: Event, to: Context) -> Resource:
         identifier=to.identifier("AdverseEvent", event.key),
         extension=[_extension(to, name, value) for name, value in _backported(event, to)],
         modifierExtension=[_extension(to, "status", {"valueCode": "completed"})],
-        event=to.coded("adverse-event", event.term),
+        event=_what(event, to),
         date=event.onset,
         seriousness={"coding": [serious]},
         severity=event.severity and {"coding": [to.coding("severity", event.severity)]},
         outcome=event.outcome and _both_outcomes(event.outcome, to),
     )
+
+
+def _what(event: Event, to: Context) -> Resource:
+    """Our term, and the MedDRA term that the study holds a licence for."""
+    concept = to.coded("adverse-event", event.term)
+    if event.meddra is None:
+        return concept
+    coding = fields(
+        system=MEDDRA,
+        version=event.meddra_version,
+        code=event.meddra,
+        display=event.meddra_term,
+    )
+    text = event.meddra_term or concept["text"]
+    return {"coding": [*concept.get("coding", []), coding], "text": text}
 
 
 def _both_outcomes(outcome: str, to: Context) -> Resource:
@@ -152,8 +168,8 @@ def _expectedness(event: Event, to: Context) -> list[Resource] | None:
 def _seriousness(event: Event, to: Context) -> Resource:
     """Serious or not, with the criteria that make it so."""
     criteria = (to.coding("seriousness-criterion", each) for each in event.criteria)
-    serious = to.coding("seriousness", "serious" if event.serious else "non-serious")
-    return {"coding": [serious, *criteria]}
+    serious = to.coded("seriousness", "serious" if event.serious else "non-serious")
+    return {**serious, "coding": [*serious["coding"], *criteria]}
 
 
 def _resulting_condition(
@@ -172,7 +188,7 @@ def _resulting_condition(
         id=RESULT,
         clinicalStatus={"coding": [to.coding("condition-clinical", status)]},
         severity=_together(degrees),
-        code=to.coded("adverse-event", event.term),
+        code=_what(event, to),
         subject=to.reference("Patient", event.subject),
         onsetDateTime=event.onset,
         abatementDateTime=event.ended,

@@ -451,6 +451,9 @@ class Event:
     subject: Key
     visit: Key | None = None
     term: str  # mappings/codes/adverse-event.csv
+    meddra: str | None = None  # MedDRA code, passed on as it is
+    meddra_term: str | None = None
+    meddra_version: str | None = None
     onset: str
     ended: str | None = None
     recorded: str | None = None

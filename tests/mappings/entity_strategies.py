@@ -79,6 +79,8 @@ def strategy(kind: type, name: str, hint: Any) -> st.SearchStrategy[Any]:
         "file_type": st.sampled_from(["text/csv", "application/gzip"]),
         "form": st.sampled_from(sorted(TO.tables["dose-form"].terms)),
         "kind": st.sampled_from(["pathogen", "gene"]),
+        "meddra": st.from_regex(r"[0-9]{8}", fullmatch=True),
+        "meddra_version": st.sampled_from(["26.0", "27.1"]),
         "rate_unit": st.sampled_from(["mL/h", "mg/kg/h"]),
         "strength_unit": st.sampled_from(["ug", "10*9{particles}"]),
         "unit": st.sampled_from(["mg", "10*9{particles}"]),

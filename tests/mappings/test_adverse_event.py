@@ -62,3 +62,18 @@ def test_a_mild_event_of_which_little_is_known(to: Context) -> None:
     assert resource["seriousness"]["coding"][0]["code"] == "non-serious"
     absent = {"contained", "suspectEntity", "severity", "outcome", "encounter"}
     assert absent.isdisjoint(resource)
+
+
+def test_a_meddra_term_is_passed_on(to: Context) -> None:
+    coded = replace(
+        EVENT, term="other", meddra="10016558", meddra_term="Fever", meddra_version="27.1"
+    )
+    resource = adverse_event(coded, to)
+    what = resource["code" if to.r5 else "event"]
+    assert what["text"] == "Fever"
+    assert what["coding"][-1] == {
+        "system": "https://www.meddra.org",
+        "version": "27.1",
+        "code": "10016558",
+        "display": "Fever",
+    }
