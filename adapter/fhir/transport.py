@@ -7,6 +7,7 @@ bytes, and error texts of our own: none holds a query, a token or what a server 
 from __future__ import annotations
 
 import email.utils
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import requests
+import urllib3
 
 from adapter.errors import (
     AuthenticationError,
@@ -176,7 +178,7 @@ class Transport:
         except requests.exceptions.ConnectionError as error:
             kind = Unknown if _was_connected(error) else UnavailableError
             raise kind("the server cannot be reached, or hung up") from None
-        except requests.exceptions.RequestException:
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError):
             raise Unknown("the answer was not complete") from None
         received = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status_code, received, _parsed(received, data), bool(data.strip()))
@@ -187,8 +189,9 @@ class Transport:
         return {"Content-Type": FHIR_JSON, "Prefer": "return=minimal", "Cache-Control": "no-cache"}
 
     def _read(self, response: requests.Response, end: float) -> bytes:
+        """The body, decoded, as far as it has come: ``iter_content`` would wait for whole chunks."""
         data = bytearray()
-        for chunk in response.iter_content(CHUNK):
+        while chunk := response.raw.read1(CHUNK, decode_content=True):
             data += chunk
             if len(data) > self._max_bytes:
                 raise ProtocolError(f"the answer is larger than {self._max_bytes:,} bytes")
@@ -204,8 +207,8 @@ def _judged(answer: Answer, has_body: bool) -> Answer:
             f"the server does not let us in: HTTP {status}", hint=clock_hint(answer) or HINT_401
         )
     if 300 <= status < 400:
-        raise ProtocolError(
-            f"the server sends us elsewhere: HTTP {status}",
+        raise ConfigurationError(
+            f"the server sends us elsewhere: HTTP {status} to {_origin(answer)}",
             hint="give the server's real base URL; redirects are not followed",
         )
     if status in BUSY:
@@ -221,6 +224,19 @@ def _judged(answer: Answer, has_body: bool) -> Answer:
             hint="does the base URL end where the FHIR server begins (…/fhir)?",
         )
     return answer
+
+
+def _origin(answer: Answer) -> str:
+    """Scheme, host and port that a redirect names; its path may hold anything."""
+    try:
+        parts = urlsplit(answer.headers.get("location", ""))
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "nowhere"
+    host = parts.hostname or ""
+    if not parts.scheme or not re.fullmatch(r"[a-z0-9.-]{1,253}", host):
+        return "another path of it" if parts.path else "nowhere"
+    return f"{parts.scheme}://{host}{port}"
 
 
 def clock_difference(answer: Answer) -> float | None:

@@ -270,8 +270,10 @@ class Relay:
                 found = entries_read(list(names), self.transport.post(reading(list(names))).body)
                 yield from ((names[place], resource) for place, resource in found.items())
                 return
-            except (Refusal, ProtocolError):
+            except Refusal:
                 self.lessons.no_batches()
+            except ProtocolError:
+                pass  # whatever stood between us this time: one by one, and batches next time
         for place, resource in read_singly(self.transport, list(names)).items():
             yield names[place], resource
 
@@ -301,14 +303,25 @@ class Relay:
         return {name: v for name, v in verdicts.items() if v.outcome != "done"}
 
     def _ask(self, changes: list[Change]) -> dict[str, Verdict]:
-        for change in changes:
-            moved = self.lessons.places and change.action == "put"
-            change.body = self._as_sent(change) if moved else orjson.Fragment(change.content)
         kind = self.lessons.kind
         if kind == "single":
-            return {c.reference: write_alone(self.transport, c, self.lessons) for c in changes}
+            return {change.reference: self._ask_alone(change) for change in changes}
+        for change in changes:
+            change.body = self._body(change)
         body = self.transport.post(writing(self.transport.base_url, kind, changes)).body
         return bundle_verdicts(changes, body)
+
+    def _ask_alone(self, change: Change) -> Verdict:
+        """Write one; the place that the server gave it is known to whatever refers to it next."""
+        change.body = self._body(change)
+        verdict = write_alone(self.transport, change, self.lessons)
+        if verdict.outcome == "done" and verdict.place not in (None, change.reference):
+            self.lessons.places[change.reference] = verdict.place or ""
+        return verdict
+
+    def _body(self, change: Change) -> Any:
+        moved = self.lessons.places and change.action == "put"
+        return self._as_sent(change) if moved else orjson.Fragment(change.content)
 
     def _as_sent(self, change: Change) -> dict[str, Any]:
         return as_held(change.resource, self.lessons.places, change.reference)
@@ -404,6 +417,8 @@ class Relay:
             f"{c.reference} is version {c.version or 'gone'}, not {based_on[c.reference] or 'new'}"
             for c in moved
         )
+        for change in moved:
+            change.version = based_on[change.reference]  # a later push may not overwrite it either
         self._dead(group, f"conflict: {said}; {found or 'changed by others'}")
 
     def _dead(self, group: Sequence[Change], reason: str) -> None:

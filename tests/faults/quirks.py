@@ -1,0 +1,64 @@
+"""How servers differ, as data: what real ones were seen to do, in a scripted one.
+
+Measured on HAPI FHIR JPA 8.8.0 and Medplum's router (``tests/servers``), for the others taken from
+their documentation and issue threads: see docs/faults.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+STATEMENT = {
+    "resourceType": "CapabilityStatement",
+    "fhirVersion": "4.0.1",
+    "rest": [{"mode": "server", "interaction": [{"code": "transaction"}, {"code": "batch"}]}],
+}
+
+
+@dataclass(slots=True)
+class Quirks:
+    """One server's ways. ``passes`` means that they end with the faults of a scenario."""
+
+    stale: int = 412  # the status for a stale If-Match
+    ignores_versions: bool = False
+    keeps_identical: bool = False  # a PUT of the same content makes no version
+    weak_etags: bool = True
+    takes_ids: bool = True  # update as create
+    no_bundles: int = 0  # the status for any Bundle
+    most_entries: int = 0
+    too_much: int = 413
+    transaction_is_batch: bool = False
+    spoils_entry: dict[int, int] = field(default_factory=dict)  # number of the entry: status, once
+    answers: str = "all"  # all | fewer | more | reordered | last
+    refused: Mapping[str, int] = field(default_factory=dict)  # type or Type/id: status
+    refused_once: dict[str, int] = field(default_factory=dict)  # the same, the first time alone
+    said: Any = None  # the body of a refusal, where it is no OperationOutcome of one issue
+    drops: str = ""  # an element that it does not keep
+    capability: Any = field(default_factory=lambda: STATEMENT)
+    passes: bool = False
+
+    def refuses(self, place: str, resource: dict[str, Any]) -> int:
+        """The status it refuses this with, or 0; and what it silently leaves out."""
+        if self.drops:
+            resource.pop(self.drops, None)
+        kind = place.partition("/")[0]
+        once = self.refused_once.pop(kind, 0)
+        return once or self.refused.get(place) or self.refused.get(kind, 0)
+
+    def rearranged(self, entries: list[Any]) -> list[Any]:
+        """The entries of an answer as this server gives them."""
+        if self.answers == "fewer" and "resource" not in str(entries[:1]):
+            return entries[:-1]
+        if self.answers == "more":
+            return [*entries, {"response": {"status": "200 OK"}}]
+        return entries[::-1] if self.answers == "reordered" else entries
+
+
+HAPI = Quirks(stale=409, keeps_identical=True, weak_etags=False, answers="reordered")
+BLAZE = Quirks(stale=412, keeps_identical=True)
+AZURE = Quirks(most_entries=5, transaction_is_batch=False)
+MEDPLUM = Quirks(transaction_is_batch=True, spoils_entry={2: 429, 3: 429})
+ORACLE = Quirks(most_entries=25, stale=412)
+EPIC = Quirks(no_bundles=403, takes_ids=False)

@@ -1,0 +1,65 @@
+"""A study as small as the matrix needs it: three children, two results each, and their list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+CANARY = "CANARY-NAME-7f3a"
+TOKEN = "CANARY-TOKEN-91c2"  # noqa: S105  it must be found nowhere
+SYSTEM = "https://study.test"
+CHILDREN = ("a", "b", "c")
+
+
+@dataclass(slots=True)
+class Item:
+    """A resource and its subject, as a push wants them."""
+
+    resource: dict[str, Any]
+    subject: str
+
+    @property
+    def reference(self) -> str:
+        """``Type/id``."""
+        return f"{self.resource['resourceType']}/{self.resource['id']}"
+
+
+def name(letter: str, number: int = 0) -> str:
+    """An id of ours."""
+    return f"s{letter * 29}{number:02d}"
+
+
+def study(value: float = 1.5) -> list[Item]:
+    """The study; ``value`` is the first result of the first child."""
+    site = _resource("Organization", name("o"), name="Site")
+    items = [Item(site, "")]
+    for letter in CHILDREN:
+        child = name(letter)
+        items.append(Item(_resource("Patient", child), child))
+        for number in (1, 2):
+            held = value if (letter, number) == ("a", 1) else number
+            items.append(Item(_result(letter, number, held), child))
+    members = [{"entity": {"reference": f"Patient/{name(letter)}"}} for letter in CHILDREN]
+    cohort = _resource("Group", name("g"), type="person", actual=True, member=members)
+    return [*items, Item(cohort, "")]
+
+
+CHANGED = f"Observation/{name('a', 1)}"
+
+
+def _result(letter: str, number: int, value: float) -> dict[str, Any]:
+    return _resource(
+        "Observation",
+        name(letter, number),
+        status="final",
+        code={"text": "result"},
+        subject={"reference": f"Patient/{name(letter)}"},
+        performer=[{"reference": f"Organization/{name('o')}"}],
+        valueQuantity={"value": value, "unit": "mg"},
+        note=[{"text": CANARY}],
+    )
+
+
+def _resource(kind: str, given: str, **elements: Any) -> dict[str, Any]:
+    identifier = [{"system": f"{SYSTEM}/{kind}", "value": given}]
+    return {"resourceType": kind, "id": given, "identifier": identifier, **elements}

@@ -1,0 +1,218 @@
+"""Every row of the matrix is lived through, and the invariants hold after each."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import socket
+import tracemalloc
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapter.errors import StudyFhirError, UnavailableError
+from adapter.fhir.access import Access
+from adapter.fhir.transport import Transport
+from adapter.outbox import Outbox, PushResult, Server, push
+from tests.faults import invariants
+from tests.faults.faults import Fault, bomb
+from tests.faults.scenarios import MATRIX, Scenario
+from tests.faults.server import ScriptedServer
+from tests.faults.study import CHANGED, TOKEN, Item, study
+
+WAIT = 60.0
+
+
+class Bearer:
+    """A token that must be found nowhere but in a request."""
+
+    def authorization(self) -> str:
+        return f"Bearer {TOKEN}"
+
+    def renewed(self, _given: str | None) -> None:
+        return None
+
+
+class Bench:
+    """A server, an outbox, and a clock that only sleeping moves."""
+
+    def __init__(self, folder: Path, server: ScriptedServer):
+        self.server = server
+        self.database = folder / "o.sqlite"
+        self.outbox = Outbox.open(self.database, study="T", release="R4", key_fingerprint="k")
+        self.at = Server("test", server.url)
+        self.now, self.waits = 0.0, list[float]()
+
+    def close(self) -> None:
+        self.outbox.__exit__(None, None, None)
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds >= 0
+        self.waits.append(seconds)
+        self.now += seconds
+
+    def transport(self, server: Server) -> Transport:
+        access = Access(identity=Bearer())
+        return Transport(server.url, access=access, timeout=0.3, deadline=0.5, max_bytes=1_000_000)
+
+    def push(self, wanted: Sequence[Item]) -> PushResult:
+        return push(
+            self.outbox, self.at, wanted, wait=WAIT, transport_factory=self.transport,
+            clock=lambda: self.now, sleep=self.sleep,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    with ScriptedServer() as server:
+        found = Bench(tmp_path, server)
+        yield found
+        found.close()
+
+
+def meddled(bench: Bench, what: str) -> list[Item]:
+    """What is wanted now, after a first push and what others did since."""
+    store = bench.server.store
+    if what == "doubled":
+        twin = next(item.resource for item in study() if item.reference == CHANGED)
+        for given in ("one", "two"):
+            store.versions[f"Observation/{given}"] = [{**twin, "id": given}]
+        return study()
+    bench.push(study())
+    wanted = study(value=2.5)
+    ours = next(item.resource for item in wanted if item.reference == CHANGED)
+    if what == "ours":
+        store.versions[CHANGED].append(copy.deepcopy(ours))
+    elif what == "changed":
+        store.versions[CHANGED].append({**ours, "status": "amended"})
+    elif what == "deleted":
+        store.versions[CHANGED].append(None)
+    bench.server.asked.clear()
+    return wanted
+
+
+def lived_through(bench: Bench, scenario: Scenario) -> tuple[list[Item], PushResult | None, str]:
+    """Prepare, let it go wrong, and return what was wanted, what came of it and what was said."""
+    wanted = meddled(bench, scenario.meddle) if scenario.meddle else study()
+    bench.server.faults = scenario.faults
+    said, result = "", None
+    if scenario.expect.error:
+        with pytest.raises(scenario.expect.error) as caught:
+            bench.push(wanted)
+        said = f"{caught.value!r} {caught.value} {caught.value.hint}"
+        assert scenario.expect.says in said
+    else:
+        result = bench.push(wanted)
+    return wanted, result, said
+
+
+@pytest.mark.parametrize("scenario", MATRIX, ids=lambda each: each.id)
+def test_the_invariants_hold(
+    scenario: Scenario, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    expect, logged = scenario.expect, []
+    with ExitStack() as stack:
+        other = stack.enter_context(ScriptedServer())
+        faults = tuple(_towards(fault, other.port) for fault in scenario.faults)
+        server = stack.enter_context(ScriptedServer(quirks=copy.deepcopy(scenario.quirks)))
+        bench = Bench(tmp_path, server)
+        stack.callback(bench.close)
+        caplog.set_level(logging.DEBUG)
+        caplog.handler.setFormatter(logging.Formatter("%(message)s %(args)s"))
+        wanted, result, said = lived_through(
+            bench, Scenario(scenario.row, scenario.title, faults, scenario.quirks, expect,
+                            scenario.meddle),
+        )  # fmt: skip
+        if result:
+            assert (result.dead, result.parked) == (expect.dead, expect.parked)
+        assert bool(bench.waits) >= expect.waits
+        assert sum(bench.waits) >= expect.waited
+        assert sum(server.asked.values()) <= expect.at_most, server.asked  # I6
+        assert sum(other.asked.values()) == 0  # nobody else hears of it
+        invariants.nothing_lost(bench.outbox, bench.at, wanted, server.store)
+        invariants.nothing_doubled(server.store) if scenario.meddle != "doubled" else None
+        _converges(bench, wanted, scenario)
+        logged.append(caplog.text)
+        invariants.nothing_leaked(bench.database, said, *logged)
+
+
+def _towards(fault: Any, port: int) -> Any:
+    headers = {name: text.format(other=port) for name, text in fault.headers.items()}
+    return type(fault)(fault.name, fault.on, fault.at, fault.after, fault.status, headers)
+
+
+def _converges(bench: Bench, wanted: list[Item], scenario: Scenario) -> None:
+    """I7, I3: without faults one more run reaches the end, and a further one does nothing."""
+    expect, store = scenario.expect, bench.server.store
+    bench.server.calm()
+    again = bench.push(wanted)
+    assert again.dead + again.parked == expect.remains
+    if "*" not in expect.differs:
+        invariants.nothing_stale(bench.outbox, bench.at, wanted, store, expect.differs)
+    last = bench.push(wanted)
+    assert last.writes == 0
+    assert last.requests == 0 or expect.remains
+    if not expect.error and not scenario.meddle:
+        most = max(len(held) for held in store.versions.values())
+        assert most <= expect.versions, store.commits
+
+
+def test_t01_a_server_that_is_down_and_comes_back(tmp_path: Path) -> None:
+    with ScriptedServer() as server, socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # bound and not listening: it refuses
+        bench = Bench(tmp_path, server)
+        there = bench.transport
+        down = Server("test", f"http://127.0.0.1:{closed.getsockname()[1]}/fhir")
+
+        class Away(Transport):
+            def exchange(self, *args: Any, **more: Any) -> Any:
+                self.base_url = down.url if len(bench.waits) < 3 else server.url
+                return super().exchange(*args, **more)
+
+        bench.transport = lambda at: Away(at.url, timeout=0.2)  # type: ignore[method-assign]
+        result = bench.push(study())
+        assert result.created == len(study())
+        assert len(bench.waits) == 3
+        assert bench.waits[0] <= 0.25 < bench.waits[2] <= 1.0  # it waits longer each time
+        bench.transport = there  # type: ignore[method-assign]
+        assert bench.push(study()).requests == 0
+        bench.close()
+
+
+def test_t02_a_name_that_nobody_knows(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(socket, "getaddrinfo", unknown)
+        with pytest.raises(UnavailableError) as caught:
+            bench.push(study())
+    assert "waited 60 s" in caught.value.message
+    known = bench.outbox.known(bench.outbox.server_id(bench.at))
+    assert {change.state for change in known.values()} == {"new"}
+    assert bench.push(study()).created == len(study())
+
+
+def test_t13_a_bomb_is_not_unpacked(bench: Bench) -> None:
+    bomb()
+    bench.server.faults = (Fault("bomb", "metadata"),)
+    tracemalloc.start()
+    try:
+        with closing(bench.transport(bench.at)) as transport, pytest.raises(StudyFhirError):
+            transport.get("metadata")
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_s16_what_was_too_much_is_remembered(bench: Bench) -> None:
+    bench.server.quirks.most_entries = 5
+    row = bench.outbox.server_id(bench.at)
+    bench.push(study())
+    assert int(bench.outbox.learnt(row)["max-entries"]) <= 5
+    before = bench.server.asked["write"]
+    bench.push(study(value=9.5))
+    assert bench.server.asked["write"] == before + 1
