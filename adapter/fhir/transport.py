@@ -189,7 +189,7 @@ class Transport:
         return {"Content-Type": FHIR_JSON, "Prefer": "return=minimal", "Cache-Control": "no-cache"}
 
     def _read(self, response: requests.Response, end: float) -> bytes:
-        """The body, decoded, as far as it has come: ``iter_content`` would wait for whole chunks."""
+        """The body, decoded; read as it comes, since ``iter_content`` waits for whole chunks."""
         data = bytearray()
         while chunk := response.raw.read1(CHUNK, decode_content=True):
             data += chunk

@@ -39,7 +39,8 @@ def dead_letter(outbox: Outbox, server: Server, reference: str) -> DeadLetter:
 def retry(outbox: Outbox, server: Server, references: tuple[str, ...]) -> int:
     """Want these again, or all without a name; the next push sends them. Returns how many.
 
-    What others changed is written over: whoever retries a conflict has decided that. Raises UsageError for a name that no dead letter has.
+    What others changed is written over: whoever retries a conflict has decided that. Raises
+    UsageError for a name that no dead letter has.
     """
     row = outbox.server_id(server)
     chosen = [_one(outbox, server, name) for name in references] or outbox.dead(row)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import socket
 import struct
@@ -64,10 +65,8 @@ def _reset(_f: Fault, handler: Any, _server: Any, _carry: Carry) -> None:
 
 def _silent(_f: Fault, handler: Any, _server: Any, _carry: Carry) -> None:
     handler.connection.settimeout(5)
-    try:
+    with contextlib.suppress(OSError):
         handler.connection.recv(1)  # until the other side gives up
-    except OSError:
-        pass
     raise Spoiled
 
 

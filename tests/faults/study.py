@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 CANARY = "CANARY-NAME-7f3a"
-TOKEN = "CANARY-TOKEN-91c2"  # noqa: S105  it must be found nowhere
+TOKEN = "CANARY-TOKEN-91c2"
 SYSTEM = "https://study.test"
 CHILDREN = ("a", "b", "c")
 
