@@ -75,4 +75,9 @@ def leases_and_deletions(db: sa.Connection) -> None:
         db.execute(table.update().where(here).values(stage=stage))
 
 
-STEPS: dict[int, Callable[[sa.Connection], None]] = {1: leases_and_deletions}
+def writes_in_flight(db: sa.Connection) -> None:
+    """Version 3: what was sent and not acknowledged is recognised when it arrives late."""
+    db.exec_driver_sql("ALTER TABLE change ADD COLUMN in_flight TEXT NOT NULL DEFAULT ''")
+
+
+STEPS: dict[int, Callable[[sa.Connection], None]] = {1: leases_and_deletions, 2: writes_in_flight}

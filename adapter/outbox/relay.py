@@ -19,7 +19,7 @@ import orjson
 
 from adapter.errors import BusyError, ProtocolError, UnavailableError
 from adapter.fhir.bundles import entries_read, packed, read_singly, reading, writing
-from adapter.fhir.json import equal
+from adapter.fhir.json import content_hash, equal
 from adapter.fhir.order import is_literal, written_references
 from adapter.fhir.transport import Refusal, Transport, Unknown
 from adapter.fhir.writing import CONFLICT, Verdict, bundle_verdicts, version_of
@@ -252,6 +252,7 @@ class Relay:
                     settled.append(change)
                 continue
             change.version = version_of(resource)
+            change.seen = content_hash(resource) if change.in_flight else None
             if change.action == "put" and equal(resource, self._as_sent(change)):
                 change.state, change.acked_hash = "done", change.hash
                 settled.append(change)
@@ -282,6 +283,8 @@ class Relay:
         updates = {change.reference for change in changes if change.version}
         for change in changes:
             change.state = "sent"
+            if change.hash not in change.in_flight:
+                change.in_flight += f"{change.hash} "
         names = [change.reference for change in changes]
         self.outbox.mark_sent(self.row, names, self._leases_of(changes))
         try:
@@ -400,15 +403,20 @@ class Relay:
             self._dead(group, f"refused: {said}")
 
     def _conflict(self, group: list[Change], said: str) -> None:
-        """409 or 412: ours already, the same as before, or changed by others."""
+        """409 or 412: ours already, as before, an earlier write of ours, or changed by others."""
         based_on = {change.reference: change.version for change in group}
         for change in group:
             change.state = "unknown"
         rest = self.patiently(lambda: self._look(group))
         if not rest:
             return
-        moved = [c for c in rest if c.version != based_on[c.reference]]
-        again = {change.reference for change in group}
+        moved = [
+            change
+            for change in rest
+            if change.version != based_on[change.reference]
+            and (change.seen is None or change.seen not in change.in_flight)
+        ]
+        again = {f"{change.reference} {change.version}" for change in group}
         if not moved and again.isdisjoint(self.retried):
             self.retried |= again
             self._bundle([group])  # what it referred to may be there by now

@@ -70,6 +70,8 @@ class Change:
     reason: str | None = None
     source: str | None = None
     place: str | None = None
+    in_flight: str = ""  # hashes of what was sent before and not acknowledged
+    seen: str | None = None  # hash of what the server was last seen to hold
     targets: tuple[str, ...] = ()  # what the content refers to
     body: Any = None  # what is sent: the content, or what this server takes of it
 
@@ -403,6 +405,7 @@ class Outbox:
                 version=sa.bindparam("v"),
                 reason=sa.bindparam("w"),
                 place=sa.bindparam("p"),
+                in_flight=sa.bindparam("f"),
             )
         )
         gone = [change.reference for change in changes if change.state == "withdrawn"]
@@ -412,7 +415,8 @@ class Outbox:
                 statement,
                 [
                     {"r": c.reference, "s": c.state, "a": c.acked_hash, "v": c.version,
-                     "w": c.reason, "p": c.place}
+                     "w": c.reason, "p": c.place,
+                     "f": "" if c.state in ("done", "withdrawn") else c.in_flight}
                     for c in changes
                 ],
             )  # fmt: skip
@@ -438,7 +442,16 @@ class Outbox:
             for part in _parts(references):
                 here = sa.and_(table.c.server == server, table.c.reference.in_(part or []))
                 db.execute(
-                    table.update().where(here).values(state="sent", attempts=table.c.attempts + 1)
+                    table.update()
+                    .where(here)
+                    .values(
+                        state="sent",
+                        attempts=table.c.attempts + 1,
+                        in_flight=sa.case(
+                            (table.c.in_flight.contains(table.c.hash), table.c.in_flight),
+                            else_=table.c.in_flight + table.c.hash + " ",
+                        ),
+                    )
                 )
 
     def contents(

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = "2"
+SCHEMA_VERSION = "3"
 PENDING = ("new", "sent", "unknown")
 metadata = sa.MetaData()
 
@@ -52,6 +52,8 @@ change_table = sa.Table(
     sa.Column("reason", sa.Text),
     sa.Column("source", sa.Text),  # the source of study.yaml that its rows came from
     sa.Column("place", sa.Text),  # Type/id on a server that gives ids of its own
+    # hashes of what was sent and not acknowledged: it may still arrive, and it is ours
+    sa.Column("in_flight", sa.Text, nullable=False, server_default=""),
     sa.Index("change_state", "server", "state"),
     sa.Index("change_subject", "server", "subject", "stage", "state"),
 )

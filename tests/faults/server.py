@@ -179,6 +179,13 @@ def _content(resource: Resource) -> Resource:
     return {**resource, "meta": meta}
 
 
+class _Quiet(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients hang up here all the time."""
+
+
 class ScriptedServer:
     """The server on a port of its own. ``faults`` are what goes wrong, and when."""
 
@@ -189,8 +196,7 @@ class ScriptedServer:
         self.asked: Counter[str] = Counter()  # requests by kind: see kind_of
         self.seen: list[dict[str, str]] = []  # the headers of each request
         self.late: list[Callable[[], Any]] = []  # what is committed when its time has come
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._http.daemon_threads = True
+        self._http = _Quiet(("127.0.0.1", 0), _handler(self))
         self.port = self._http.server_address[1]
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
 

@@ -1,4 +1,4 @@
-"""A study as small as the matrix needs it: three children, two results each, and their list."""
+"""A study as small as the matrix needs: three children unless said, two results each, a list."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 CANARY = "CANARY-NAME-7f3a"
 TOKEN = "CANARY-TOKEN-91c2"
 SYSTEM = "https://study.test"
-CHILDREN = ("a", "b", "c")
+ALPHABET = "abcdefhijklmnpqrstuvwxyz"  # o is the site, g the group
 
 
 @dataclass(slots=True)
@@ -29,17 +29,18 @@ def name(letter: str, number: int = 0) -> str:
     return f"s{letter * 29}{number:02d}"
 
 
-def study(value: float = 1.5) -> list[Item]:
+def study(value: float = 1.5, children: int = 3) -> list[Item]:
     """The study; ``value`` is the first result of the first child."""
+    letters = ALPHABET[:children]
     site = _resource("Organization", name("o"), name="Site")
     items = [Item(site, "")]
-    for letter in CHILDREN:
+    for letter in letters:
         child = name(letter)
         items.append(Item(_resource("Patient", child), child))
         for number in (1, 2):
             held = value if (letter, number) == ("a", 1) else number
             items.append(Item(_result(letter, number, held), child))
-    members = [{"entity": {"reference": f"Patient/{name(letter)}"}} for letter in CHILDREN]
+    members = [{"entity": {"reference": f"Patient/{name(letter)}"}} for letter in letters]
     cohort = _resource("Group", name("g"), type="person", actual=True, member=members)
     return [*items, Item(cohort, "")]
 
@@ -62,4 +63,6 @@ def _result(letter: str, number: int, value: float) -> dict[str, Any]:
 
 def _resource(kind: str, given: str, **elements: Any) -> dict[str, Any]:
     identifier = [{"system": f"{SYSTEM}/{kind}", "value": given}]
-    return {"resourceType": kind, "id": given, "identifier": identifier, **elements}
+    meta = {"tag": [{"system": SYSTEM, "code": "T"}]}
+    head = {"resourceType": kind, "id": given, "meta": meta, "identifier": identifier}
+    return {**head, **elements}

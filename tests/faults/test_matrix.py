@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import copy
 import logging
+import signal
 import socket
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
@@ -16,8 +19,9 @@ import pytest
 from adapter.errors import StudyFhirError, UnavailableError
 from adapter.fhir.access import Access
 from adapter.fhir.transport import Transport
-from adapter.outbox import Outbox, PushResult, Server, push
-from tests.faults import invariants
+from adapter.outbox import Outbox, PushResult, Server, push, retry
+from tests.faults import child, invariants
+from tests.faults.child import POINTS
 from tests.faults.faults import Fault, bomb
 from tests.faults.scenarios import MATRIX, Scenario
 from tests.faults.server import ScriptedServer
@@ -216,3 +220,76 @@ def test_s16_what_was_too_much_is_remembered(bench: Bench) -> None:
     before = bench.server.asked["write"]
     bench.push(study(value=9.5))
     assert bench.server.asked["write"] == before + 1
+
+
+def test_s08_an_earlier_write_of_ours_that_lands_late_is_no_conflict(bench: Bench) -> None:
+    bench.push(study(value=1.5))
+    bench.server.asked.clear()
+    bench.server.faults = (Fault("late", "write"), Fault("status", "any", range(2, 99), status=503))
+    with pytest.raises(UnavailableError):
+        bench.push(study(value=2.5))
+    bench.server.faults = ()
+    assert bench.push(study(value=3.5)).dead == 0
+    held = [each["valueQuantity"]["value"] for each in bench.server.store.versions[CHANGED] if each]
+    assert held == [1.5, 2.5, 3.5]
+
+
+def test_s07_who_retries_a_conflict_writes_over_it(bench: Bench) -> None:
+    wanted = meddled(bench, "changed")
+    assert bench.push(wanted).dead == 1
+    assert bench.push(wanted).dead == 1
+    retry(bench.outbox, bench.at, (CHANGED,))
+    assert bench.push(wanted).dead == 0
+    held = bench.server.store.latest(CHANGED)
+    assert held is not None
+    assert held["status"] == "final"
+
+
+@pytest.mark.parametrize(
+    ("point", "number"),
+    [*((point, 1) for point in POINTS), ("request-after", 3), ("acknowledge-after", 4)],
+)
+def test_c01_killed_at_any_point(point: str, number: int, tmp_path: Path) -> None:
+    database = tmp_path / "o.sqlite"
+    with ScriptedServer() as server:
+        words = [sys.executable, str(Path(child.__file__)), str(database), server.url, "1.5", "4"]
+        died = subprocess.run([*words, point, str(number)], check=False, timeout=60)  # noqa: S603
+        assert died.returncode == -signal.SIGKILL
+        bench = Bench(tmp_path, server)
+        wanted = study(children=4)
+        row = bench.outbox.server_id(bench.at)
+        known = bench.outbox.known(row)
+        assert len(known) in (0, len(wanted))  # all of it is accepted, or nothing
+        for reference, change in known.items():
+            assert change.state != "done" or server.store.latest(reference)
+        bench.push(wanted)
+        assert [len(held) for held in server.store.versions.values()] == [1] * len(wanted)
+        invariants.nothing_stale(bench.outbox, bench.at, wanted, server.store, frozenset())
+        assert bench.push(wanted).requests == 0
+        bench.close()
+
+
+def test_c12_the_same_study_in_another_order_and_in_parts_changes_nothing(bench: Bench) -> None:
+    bench.push(study())
+    assert bench.push(study()[::-1]).requests == 0
+    assert bench.push(study()[:4]).requests == 0
+    assert bench.push(study()[4:]).requests == 0
+
+
+def test_c04_a_full_disk_keeps_what_was_there(tmp_path: Path) -> None:
+    database = tmp_path / "o.sqlite"
+    with ScriptedServer() as server:
+        bench = Bench(tmp_path, server)
+        bench.push(study())
+        bench.close()
+        words = [sys.executable, str(Path(child.__file__)), str(database), server.url, "9", "20"]
+        limit = 'ulimit -f 16; exec "$@"'  # kB: the new study does not fit
+        full = subprocess.run(  # noqa: S603
+            ["/bin/bash", "-c", limit, "full", *words], check=False, timeout=60,
+            preexec_fn=lambda: signal.signal(signal.SIGXFSZ, signal.SIG_IGN),
+        )  # fmt: skip
+        assert full.returncode != 0
+        bench = Bench(tmp_path, server)
+        assert bench.push(study()).requests == 0
+        assert bench.push(study(value=9, children=20)).dead == 0
+        bench.close()

@@ -153,7 +153,7 @@ VALIDATORS = {release: Validator(release) for release in ("R4", "R4B", "R5")}
     revised=st.booleans(),
     counts=st.tuples(*[st.integers(0, 10**9)] * 4),
 )
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 def test_any_record_is_valid(
     release: str,
     references: list[str],

@@ -132,7 +132,8 @@ def a_year(name: str, url: str, study: Path, settings: str) -> Row:
             f"{counts['created']:,} in {seconds:.0f} s, {counts['requests']} requests"
         )
         row.must(counts["created"] == total and not counts["dead"], f"not all created: {counts}")
-        row.must(verified(mine, SERVER, row, "push") == total, "verify saw fewer")
+        seen = total + counts["records"]
+        row.must(verified(mine, SERVER, row, "push") == seen, "verify saw another number")
         counts, _, seconds = push(mine, SERVER)
         row.facts["again"] = f"{counts['unchanged']:,} unchanged in {seconds:.1f} s"
         idle = counts["created"] + counts["updated"] + counts["requests"] == 0
@@ -167,7 +168,7 @@ def killed(row: Row, url: str, study: Path, folder: Path, total: int, settings: 
     counts, _, _ = push(other, SERVER)
     row.facts["kill -9"] = f"at {before:,}; then {counts['created']:,} created"
     row.must(counts["dead"] == 0, f"after kill -9: {counts}")
-    row.must(verified(other, SERVER, row, "kill -9") == total, "something was lost by kill -9")
+    row.must(verified(other, SERVER, row, "kill -9") >= total, "something was lost by kill -9")
 
 
 def acknowledged(outbox: Path) -> int:
