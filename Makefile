@@ -35,6 +35,8 @@ bench: .venv/.installed
 bars: .venv/.installed
 	tests/official/setup.sh build/official
 	tests/official/bars.sh $(CURDIR)/$(BIN)/python build/official
+	$(BIN)/python tests/faults/chaos.py --seeds 20
+	$(BIN)/python tests/faults/chaos.py --kills 1000
 
 # Installed anew only when pyproject.toml changes; the code itself is used where it lies.
 .venv/.installed: pyproject.toml

@@ -23,6 +23,7 @@ from adapter.outbox.store import Change, Outbox, Server
 
 PATIENT = "Patient"
 LISTS = 2  # the stage of what lists subjects
+ROUNDS = 2  # what a late write brought back is deleted once more
 
 
 @dataclass(slots=True)
@@ -79,8 +80,13 @@ def retract(
         try:
             pushed = PushResult()
             run = Run(outbox, row, lambda *_: None, CLAIM, records)
-            carry([Relay(outbox, run, transport, wait, clock, sleep)], release, pushed)
-            _prove(outbox, row, transport, every, result)
+            for _ in range(ROUNDS):
+                carry([Relay(outbox, run, transport, wait, clock, sleep)], release, pushed)
+                _prove(outbox, row, transport, every, result)
+                back = _back_again(outbox.of_subject(row, subject), result)
+                if not back:
+                    break
+                outbox.withdraw(row, subject, back)
         finally:
             transport.close()
         result.deleted = pushed.deleted
@@ -95,6 +101,18 @@ def _deletion(change: Change) -> Change:
     change.action = "delete"
     change.state = "unknown" if change.state in ("sent", "unknown") else "new"
     return change
+
+
+def _back_again(of_subject: list[Change], result: Retraction) -> list[Change]:
+    """What was deleted and is there all the same: a late write brought it back."""
+    back = [
+        change
+        for change in of_subject
+        if change.state == "withdrawn" and change.reference in result.remains
+    ]
+    for change in back:
+        change.state = "unknown"
+    return back
 
 
 def _lists_without(of_study: list[Change], patient: str) -> Iterator[Change]:
@@ -113,6 +131,7 @@ def _prove(
     outbox: Outbox, row: int, transport: Transport, every: list[Change], result: Retraction
 ) -> None:
     refused = {change.reference: change.reason or "refused" for change in outbox.dead(row)}
+    result.remains = {}
     for change in every:
         place = change.place or change.reference
         try:
