@@ -1,10 +1,11 @@
 """The reference study on real servers: what a person would do in a year, and what must hold.
 
-    python tests/servers/real.py STUDY [--hapi DIR] [--only NAME]... [--table FILE]
+    python tests/servers/real.py STUDY [--hapi DIR] [--medplum DIR] [--only NAME]... [--table FILE]
 
-On each server: push all; push again (no write, no request); change a cell; withdraw a subject; kill
-a push in the middle and push again. After each, ``verify`` must find nothing missing, different or
-dangling. DIR is what ``hapi/setup.sh`` built; without it that server is skipped, aloud.
+On each server: push all; read everything back and compare it with what ``map`` wrote; push again
+(no write, no request); change a cell; withdraw a subject; kill a push in the middle and push again.
+After each, ``verify`` must find nothing missing, different or dangling. DIR is what
+``hapi/setup.sh`` and ``medplum/setup.sh`` built; without it that server is skipped, aloud.
 """
 
 # ruff: noqa: S603, T201  a script that starts programs
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,6 +29,13 @@ from typing import Any
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parents[1])]
+
+import yaml  # noqa: E402
+
+from adapter.fhir.bundles import read_all  # noqa: E402  after the path
+from adapter.fhir.json import content_hash, equal, loads  # noqa: E402
+from adapter.fhir.omit import Omission, without  # noqa: E402
+from adapter.fhir.transport import Transport  # noqa: E402
 
 COMMAND = [sys.executable, "-c", "from adapter.cli import main; main()"]
 SERVER = "hospital"
@@ -105,12 +114,47 @@ def change_a_cell(study: Path) -> None:
         csv.writer(out, lineterminator="\n").writerows(rows)
 
 
-def a_subject(study: Path, folder: Path) -> str:
-    """The pseudonymous id of a subject that was sent."""
+def mapped(study: Path, folder: Path) -> Path:
+    """The folder with what the study maps to."""
     out = folder / "mapped"
     run("map", study, "--out", out)
-    lines = (out / "Patient.ndjson").read_text(encoding="utf-8").splitlines()
+    return out
+
+
+def a_subject(study: Path, folder: Path) -> str:
+    """The pseudonymous id of a subject that was sent."""
+    lines = (mapped(study, folder) / "Patient.ndjson").read_text(encoding="utf-8").splitlines()
     return str(json.loads(lines[len(lines) // 2])["id"])
+
+
+def read_back(row: Row, url: str, files: Path, settings: str) -> None:
+    """Every resource, read from the server, is FHIR-equal to what ``map`` wrote.
+
+    What ``settings`` spare the server is left out of both. Numbers whose digits the server does not
+    keep (1.10 as 1.1) are equal by value, and counted.
+    """
+    spared = load_omission(settings)
+    transport = Transport(url)
+    different, normalised, read = 0, 0, 0
+    for file in sorted(files.glob("*.ndjson")):
+        every = (loads(line) for line in file.read_bytes().splitlines())
+        wanted = {f"{r['resourceType']}/{r['id']}": without(r, spared, Counter()) for r in every}
+        held = read_all(transport, list(wanted))
+        for name, resource in wanted.items():
+            read += 1
+            same = name in held and equal(held[name], resource)
+            different += not same
+            normalised += same and content_hash(held[name]) != content_hash(resource)
+    transport.close()
+    row.facts["read back"] = f"{read - different:,} equal, {normalised:,} of them normalised"
+    row.must(different == 0, f"{different} resources are not what was mapped")
+
+
+def load_omission(settings: str) -> Omission:
+    """What the settings of a server in study.yaml leave out for it."""
+    spec = yaml.safe_load(f"{{url: x{settings}}}")
+    lists = (tuple(spec.get(name, ())) for name in ("omit-extensions", "omit-codings"))
+    return Omission(*lists)
 
 
 def a_year(name: str, url: str, study: Path, settings: str) -> Row:
@@ -134,6 +178,7 @@ def a_year(name: str, url: str, study: Path, settings: str) -> Row:
         row.must(counts["created"] == total and not counts["dead"], f"not all created: {counts}")
         seen = total + counts["records"]
         row.must(verified(mine, SERVER, row, "push") == seen, "verify saw another number")
+        read_back(row, url, mapped(mine, folder), settings)
         counts, _, seconds = push(mine, SERVER)
         row.facts["again"] = f"{counts['unchanged']:,} unchanged in {seconds:.1f} s"
         idle = counts["created"] + counts["updated"] + counts["requests"] == 0
@@ -208,6 +253,23 @@ def sekmet() -> Iterator[str]:
 
 
 @contextmanager
+def medplum(build: Path) -> Iterator[str]:
+    """Medplum's FHIR router with its repository in memory."""
+    with subprocess.Popen(
+        ["node", "server.mjs"],  # noqa: S607  whichever node there is
+        cwd=build,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        if process.stdin is None or process.stdout is None:
+            raise SystemExit("no pipes")
+        try:
+            yield process.stdout.readline().split()[1].decode()
+        finally:
+            process.stdin.close()
+
+
+@contextmanager
 def hapi(build: Path, **properties: Any) -> Iterator[str]:
     """HAPI FHIR JPA on H2 in memory; its log goes to a file, for a full pipe would stop it."""
     settings = [f"-D{name.replace('_', '.')}={value}" for name, value in properties.items()]
@@ -246,10 +308,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("study", type=Path)
     parser.add_argument("--hapi", type=Path, help="where hapi/setup.sh built the server")
+    parser.add_argument("--medplum", type=Path, help="where medplum/setup.sh installed it")
     parser.add_argument("--only", action="append", help="a server's name; all if not given")
     parser.add_argument("--table", type=Path, help="write the table here too")
     given = parser.parse_args()
     servers: dict[str, Any] = {"sekmet": sekmet}
+    if given.medplum:
+        servers["medplum"] = lambda: medplum(given.medplum)
+    else:
+        print("skipped: Medplum's router (give --medplum DIR; it needs node and npm)")
     if given.hapi:
         servers["hapi"] = lambda: hapi(given.hapi)
         limit = {"storage_maximumTransactionBundleSize": 100}

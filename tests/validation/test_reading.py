@@ -41,9 +41,9 @@ def written(folder: Path, name: str, content: str | bytes) -> Path:
     [
         ("one.json", PATIENT),
         ("one.JSON", PATIENT),
-        ("one.json.gz", gzip.compress(PATIENT.encode())),
+        ("one.json.gz", gzip.compress(PATIENT.encode(), mtime=0)),
         ("many.ndjson", PATIENT + "\n"),
-        ("many.ndjson.gz", gzip.compress(PATIENT.encode())),
+        ("many.ndjson.gz", gzip.compress(PATIENT.encode(), mtime=0)),
         ("one.xml", XML),
         ("no-suffix", PATIENT),
         ("export.txt", PATIENT.replace(", ", ",\n")),
@@ -114,7 +114,7 @@ def test_a_path_that_does_not_exist_is_an_error_of_usage(tmp_path: Path) -> None
         list(documents([tmp_path / "nothing.json"]))
 
 
-@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(PATIENT.encode())[:-5]])
+@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(PATIENT.encode(), mtime=0)[:-5]])
 def test_a_broken_archive_is_an_issue(tmp_path: Path, content: bytes) -> None:
     found = list(instances([written(tmp_path, "x.ndjson.gz", content)], R4))
     assert found[-1].resource is None
