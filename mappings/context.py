@@ -93,7 +93,7 @@ def fields(**elements: Any) -> dict[str, Any]:
     return {
         (name[:-1] if name.endswith("_") else name): value
         for name, value in elements.items()
-        if present(value)
+        if value or present(value)
     }
 
 

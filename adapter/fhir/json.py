@@ -30,30 +30,6 @@ def dumps(value: Any) -> bytes:
     return orjson.dumps(value, default=_decimal)
 
 
-def loads(text: bytes | str) -> Any:
-    """Parsed JSON with numbers as Decimal or int.
-
-    Raises ValueError for what is not JSON, for NaN and Infinity, and for a key that stands twice.
-    """
-    try:
-        return json.loads(
-            text, parse_float=Decimal, parse_constant=_refuse, object_pairs_hook=_object
-        )
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-
-
-def loads_answer(text: bytes) -> Any:
-    """Parsed JSON of a server's answer, numbers as Decimal or int: as ``loads``, but quicker.
-
-    Of a key that stands twice the last one counts. Raises ValueError for what is not JSON.
-    """
-    try:
-        return json.loads(text, parse_float=Decimal, parse_constant=_refuse)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-
-
 def _refuse(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
@@ -63,6 +39,35 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError("an object has a key twice")
     return found
+
+
+_QUICK = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse)
+_STRICT = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse, object_pairs_hook=_object)
+
+
+def loads(text: bytes | str) -> Any:
+    """Parsed JSON with numbers as Decimal or int.
+
+    Raises ValueError for what is not JSON, for NaN and Infinity, and for a key that stands twice.
+    """
+    return _decoded(_STRICT, text)
+
+
+def loads_answer(text: bytes) -> Any:
+    """Parsed JSON of a server's answer, numbers as Decimal or int: as ``loads``, but quicker.
+
+    Of a key that stands twice the last one counts. Raises ValueError for what is not JSON.
+    """
+    return _decoded(_QUICK, text)
+
+
+def _decoded(decoder: json.JSONDecoder, text: bytes | str) -> Any:
+    if isinstance(text, bytes):
+        text = text.decode(json.detect_encoding(text), "surrogatepass")
+    try:
+        return decoder.decode(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def canonical(value: Any) -> bytes:

@@ -27,16 +27,15 @@ KEY_BYTES = 32
 def id_function(key: bytes, study: str) -> Callable[[str, str, tuple[str, ...]], str]:
     """The function ``(resource type, identifier system, key) -> id`` of a study."""
 
+    written = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+    keyed = hmac.new(key, digestmod=hashlib.sha256)
+
     @lru_cache(maxsize=200_000)
     def id_of(resource_type: str, system: str, parts: tuple[str, ...]) -> str:
-        text = json.dumps(
-            ["v1", study, resource_type, system, list(parts)],
-            ensure_ascii=False,
-            separators=(",", ":"),
-        )
-        message = unicodedata.normalize("NFC", text).encode()
-        digest = hmac.new(key, message, hashlib.sha256).digest()
-        return "s" + base64.b32encode(digest).decode().lower()[:31]
+        text = written(["v1", study, resource_type, system, list(parts)])
+        message = keyed.copy()
+        message.update(unicodedata.normalize("NFC", text).encode())
+        return "s" + base64.b32encode(message.digest()).decode().lower()[:31]
 
     return id_of
 
