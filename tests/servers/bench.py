@@ -12,6 +12,7 @@ by a push (each to a server of its own: an embedded one, or ``--server`` with fr
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import resource
 import socket
@@ -30,7 +31,7 @@ import requests
 sys.path[:0] = [str(Path(__file__).parents[2])]
 
 from adapter.fhir.bundles import Limits, packed, writing
-from adapter.fhir.json import content_hash, dumps, loads
+from adapter.fhir.json import content_hash, dumps, loads_answer
 from adapter.fhir.order import references
 from adapter.mapping import map_study
 from adapter.outbox import Outbox, Server, plan, push
@@ -110,7 +111,7 @@ def planned(folder: Path, mapped: list[Any], size: int) -> tuple[float, float]:
         row = outbox.server_id(Server("bench", "http://127.0.0.1:1/fhir"))
         rows = []
         for number in range(size):
-            one = loads(lines[number % len(lines)])
+            one = loads_answer(lines[number % len(lines)])
             one["id"] = f"s{number}"
             out.write(dumps(one) + b"\n")
             digest = content_hash(one)
@@ -135,7 +136,7 @@ def planned(folder: Path, mapped: list[Any], size: int) -> tuple[float, float]:
 def _read(file: Path) -> Iterator[Wanted]:
     with file.open("rb") as lines:
         for line in lines:
-            yield Wanted(loads(line), "")
+            yield Wanted(loads_answer(line), "")
 
 
 def measure(study: Path, url: str | None, size: int) -> dict[str, float]:
@@ -192,6 +193,7 @@ def main() -> None:
     parser.add_argument("--plan-size", type=int, default=1_000_000)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
+    gc.set_threshold(100_000, 50, 1_000)  # as the command line does
     figures = measure(given.study, given.server, given.plan_size)
     if given.json:
         print(json.dumps({name: round(figure, 3) for name, figure in figures.items()}, indent=1))
