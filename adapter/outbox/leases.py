@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -21,6 +22,15 @@ from adapter.errors import BusyError
 from adapter.outbox.tables import lease_table
 
 LEASE = 180.0  # seconds: longer than the deadline of any one request
+
+# The leases with these subjects and fences; by their subjects the database finds them.
+ARE = sa.and_(
+    lease_table.c.server == sa.bindparam("at"),
+    lease_table.c.subject.in_(sa.bindparam("subjects", expanding=True)),
+    sa.tuple_(lease_table.c.subject, lease_table.c.fence).in_(
+        sa.bindparam("fences", expanding=True)
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,70 +103,71 @@ class Leases:
 
     def claim(self, server: int, subjects: Sequence[str]) -> list[Lease]:
         """The leases of those subjects that are free, taken in one transaction."""
+        if not subjects:
+            return []
+        table = lease_table
+        here = sa.and_(table.c.server == server, table.c.subject.in_(subjects))
         with self._engine.begin() as db:
             now = self.now(db)
-            return [
-                lease for subject in subjects if (lease := self._take(db, server, subject, now))
-            ]
+            query = sa.select(table).where(here).with_for_update(skip_locked=True)
+            rows = {row.subject: row for row in db.execute(query)}
+            free = [row for row in rows.values() if self._is_free(row, now)]
+            fences = self._renew(db, server, free, now)
+            fences |= self._first(db, server, [s for s in subjects if s not in rows], now)
+        return [
+            Lease(server, subject, fences[subject]) for subject in subjects if subject in fences
+        ]
 
-    def _take(self, db: sa.Connection, server: int, subject: str, now: float) -> Lease | None:
+    def _is_free(self, row: sa.Row[Any], now: float) -> bool:
+        return row.owner in ("", self.owner) or row.until <= now or is_gone(row.owner)
+
+    def _renew(
+        self, db: sa.Connection, server: int, rows: Sequence[sa.Row[Any]], now: float
+    ) -> dict[str, int]:
+        """Take these over with the next fence, where nobody was faster; fences by subject."""
         table = lease_table
-        here = sa.and_(table.c.server == server, table.c.subject == subject)
-        row = db.execute(
-            sa.select(table).where(here).with_for_update(skip_locked=True)
-        ).one_or_none()
-        if row is None:
-            values = {"server": server, "subject": subject, "owner": self.owner, "fence": 1,
-                      "until": now + LEASE}  # fmt: skip
-            first = insert_for(db)(table).values(values).on_conflict_do_nothing()
-            made = db.execute(first.returning(table.c.fence)).first()
-            return Lease(server, subject, 1) if made else None
-        if row.owner not in ("", self.owner) and row.until > now and not is_gone(row.owner):
-            return None
-        fence = int(row.fence) + 1
+        if not rows:
+            return {}
         taken = db.execute(
             table.update()
-            .where(here, table.c.fence == row.fence)
-            .values(owner=self.owner, fence=fence, until=now + LEASE)
+            .where(ARE)
+            .values(owner=self.owner, fence=table.c.fence + 1, until=now + LEASE)
+            .returning(table.c.subject, table.c.fence),
+            _these(server, [(row.subject, row.fence) for row in rows]),
         )
-        return Lease(server, subject, fence) if taken.rowcount == 1 else None
+        return {row.subject: row.fence for row in taken}
+
+    def _first(
+        self, db: sa.Connection, server: int, subjects: Sequence[str], now: float
+    ) -> dict[str, int]:
+        """Be the first owner of these, where nobody was faster; fences by subject."""
+        table = lease_table
+        if not subjects:
+            return {}
+        rows = [{"server": server, "subject": subject, "owner": self.owner, "fence": 1,
+                 "until": now + LEASE} for subject in subjects]  # fmt: skip
+        made = insert_for(db)(table).values(rows).on_conflict_do_nothing()
+        return dict.fromkeys(db.execute(made.returning(table.c.subject)).scalars(), 1)
 
     def holds(self, db: sa.Connection, leases: Sequence[Lease]) -> None:
         """Raises LeaseLostError if one of these is not ours any more; renews them all."""
-        table = lease_table
-        until = self.now(db) + LEASE
-        for lease in leases:
-            renewed = db.execute(
-                table.update()
-                .where(
-                    table.c.server == lease.server,
-                    table.c.subject == lease.subject,
-                    table.c.owner == self.owner,
-                    table.c.fence == lease.fence,
-                )
-                .values(until=until)
+        if leases and self._update(db, leases, until=self.now(db) + LEASE) != len(leases):
+            raise LeaseLostError(
+                "another process has taken over what this one was working on",
+                hint="nothing is lost: what this one sent is looked at by the other",
             )
-            if renewed.rowcount != 1:
-                raise LeaseLostError(
-                    "another process has taken over what this one was working on",
-                    hint="nothing is lost: what this one sent is looked at by the other",
-                )
 
     def release(self, leases: Sequence[Lease]) -> None:
         """Give leases back."""
-        table = lease_table
-        with self._engine.begin() as db:
-            for lease in leases:
-                db.execute(
-                    table.update()
-                    .where(
-                        table.c.server == lease.server,
-                        table.c.subject == lease.subject,
-                        table.c.owner == self.owner,
-                        table.c.fence == lease.fence,
-                    )
-                    .values(owner="", until=0.0)
-                )
+        if leases:
+            with self._engine.begin() as db:
+                self._update(db, leases, owner="", until=0.0)
+
+    def _update(self, db: sa.Connection, leases: Sequence[Lease], **values: Any) -> int:
+        """Change those of these leases that are still ours; how many they were."""
+        statement = lease_table.update().where(ARE, lease_table.c.owner == self.owner)
+        fences = [(lease.subject, lease.fence) for lease in leases]
+        return db.execute(statement.values(**values), _these(leases[0].server, fences)).rowcount
 
     def taken(self, server: int) -> dict[str, str]:
         """The subjects that other owners hold now, with their owner."""
@@ -178,6 +189,11 @@ class Leases:
     def of_worker(self, number: int) -> Leases:
         """The leases of another worker of this process."""
         return Leases(self._engine, self._clock, number)
+
+
+def _these(server: int, fences: Sequence[tuple[str, int]]) -> dict[str, Any]:
+    """The parameters of ``ARE``."""
+    return {"at": server, "subjects": [subject for subject, _ in fences], "fences": fences}
 
 
 def insert_for(db: sa.Connection) -> Callable[..., sa.dialects.postgresql.Insert]:

@@ -80,4 +80,18 @@ def writes_in_flight(db: sa.Connection) -> None:
     db.exec_driver_sql("ALTER TABLE change ADD COLUMN in_flight TEXT NOT NULL DEFAULT ''")
 
 
-STEPS: dict[int, Callable[[sa.Connection], None]] = {1: leases_and_deletions, 2: writes_in_flight}
+def one_index_of_states(db: sa.Connection) -> None:
+    """Version 4: a change of state touches one index instead of two."""
+    for name, columns in (
+        ("change_state", "server, state, stage, subject"),
+        ("change_subject", "server, subject"),
+    ):
+        db.exec_driver_sql(f"DROP INDEX IF EXISTS {name}")
+        db.exec_driver_sql(f"CREATE INDEX {name} ON change ({columns})")
+
+
+STEPS: dict[int, Callable[[sa.Connection], None]] = {
+    1: leases_and_deletions,
+    2: writes_in_flight,
+    3: one_index_of_states,
+}

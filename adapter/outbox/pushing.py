@@ -18,7 +18,6 @@ from adapter.outbox.records import Records
 from adapter.outbox.relay import Connect, Progress, PushResult, Relay, Run, connect
 from adapter.outbox.store import Change, Outbox, Server, stage_of
 
-CLAIM = 400  # changes that one worker takes at a time
 STOPPING = 5.0  # seconds that a stopped run waits for the requests on their way
 
 
@@ -49,7 +48,7 @@ def push(
         try:
             result.unchanged = enqueue(outbox, row, resources)
             if outbox.is_pending(row):
-                run = Run(outbox, row, progress, CLAIM, records)
+                run = Run(outbox, row, progress, records, workers)
                 relays = [
                     Relay(outbox.worker(n), run, transport_factory(server), wait, clock, sleep)
                     for n in range(workers)

@@ -34,6 +34,7 @@ Connect: TypeAlias = Callable[[Server], Transport]
 Groups: TypeAlias = list[list[Change]]
 
 FIRST_DELAY, LONGEST_DELAY = 0.25, 10.0  # seconds
+CLAIM = (400, 2_000)  # changes that a worker takes at a time: a quarter of its share, within these
 OTHERS_DELAY = 0.2  # seconds between looks at what another process is doing
 SETTLED = ("done", "withdrawn")
 
@@ -84,10 +85,10 @@ class Run:
         outbox: Outbox,
         row: int,
         progress: Progress,
-        claim: int,
         records: Records | None = None,
+        workers: int = 1,
     ):
-        self.outbox, self.row, self.claim = outbox, row, claim
+        self.outbox, self.row = outbox, row
         self._records = records
         self.lessons = Lessons(outbox, row)
         self.held: set[str] = set()  # what the server is known to hold
@@ -95,6 +96,8 @@ class Run:
         self.stopped = threading.Event()
         self._progress, self._lock = progress, threading.Lock()
         self._done, self._total = 0, outbox.pending_count(row)
+        least, most = CLAIM
+        self.claim = min(max(self._total // (4 * workers), least), most)
 
     @property
     def records(self) -> Records | None:
@@ -142,7 +145,6 @@ class Relay:
             if claimed:
                 waited_since = None
                 self._work(claimed)
-                self.run.tell(sum(len(changes) for _, changes in claimed))
             elif not self.outbox.is_pending(self.row):
                 return
             else:
@@ -175,12 +177,14 @@ class Relay:
         ours = {change.reference for changes in subjects for change in changes}
         for bundle in packed([each for each in subjects if each], self.lessons.limits):
             self._bundle(self._with_targets(bundle, ours))
+            self.run.tell(len(_flat(bundle)))
 
     def _delete(self, subjects: Sequence[Sequence[Change]]) -> None:
         """What refers to others goes first: the order of writes, backwards."""
         for changes in subjects:
             for bundle in packed([changes], self.lessons.limits):
                 self._bundle([list(reversed(group)) for group in reversed(bundle)])
+                self.run.tell(len(_flat(bundle)))
 
     def _with_targets(self, bundle: Groups, ours: set[str]) -> Groups:
         """Set aside what refers to something the server will not hold."""
@@ -285,8 +289,7 @@ class Relay:
             change.state = "sent"
             if change.hash not in change.in_flight:
                 change.in_flight += f"{change.hash} "
-        names = [change.reference for change in changes]
-        self.outbox.mark_sent(self.row, names, self._leases_of(changes))
+        self.outbox.mark_sent(self.row, changes, self._leases_of(changes))
         try:
             verdicts = self._ask(changes)
         except Refusal as refusal:

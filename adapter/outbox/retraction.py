@@ -16,7 +16,7 @@ from adapter.fhir.json import content_hash, dumps, loads
 from adapter.fhir.transport import Refusal, Transport
 from adapter.fhir.writing import GONE
 from adapter.outbox.planner import without_members
-from adapter.outbox.pushing import CLAIM, carry
+from adapter.outbox.pushing import carry
 from adapter.outbox.records import Records
 from adapter.outbox.relay import Connect, PushResult, Relay, Run, connect
 from adapter.outbox.store import Change, Outbox, Server
@@ -79,7 +79,7 @@ def retract(
         transport = transport_factory(server)
         try:
             pushed = PushResult()
-            run = Run(outbox, row, lambda *_: None, CLAIM, records)
+            run = Run(outbox, row, lambda *_: None, records)
             for _ in range(ROUNDS):
                 carry([Relay(outbox, run, transport, wait, clock, sleep)], release, pushed)
                 _prove(outbox, row, transport, every, result)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = "3"
+SCHEMA_VERSION = "4"
 PENDING = ("new", "sent", "unknown")
 metadata = sa.MetaData()
 
@@ -54,8 +54,8 @@ change_table = sa.Table(
     sa.Column("place", sa.Text),  # Type/id on a server that gives ids of its own
     # hashes of what was sent and not acknowledged: it may still arrive, and it is ours
     sa.Column("in_flight", sa.Text, nullable=False, server_default=""),
-    sa.Index("change_state", "server", "state"),
-    sa.Index("change_subject", "server", "subject", "stage", "state"),
+    sa.Index("change_state", "server", "state", "stage", "subject"),
+    sa.Index("change_subject", "server", "subject"),
 )
 # Who works on which subject. A fence grows with each owner: an owner of the past writes nothing.
 lease_table = sa.Table(
