@@ -9,12 +9,11 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 
 from adapter.errors import ConfigurationError
-from adapter.fhir.json import content_hash
 from adapter.fhir.order import references
+from adapter.mapped import Mapped
 from adapter.recipes import (
     Assembly,
     Ledger,
-    Mapped,
     Origin,
     Reject,
     Scope,
@@ -280,12 +279,11 @@ def _gate(
 
 
 def _verdict(study: Study, validator: Validator, each: Mapped) -> str | None:
-    fingerprint = content_hash(each.resource)
-    if fingerprint in study.passed:
+    if each.digest in study.passed:
         return None
     errors = [i for i in validator.validate(each.resource) if i.severity in ("error", "fatal")]
     if not errors:
-        study.passed.add(fingerprint)
+        study.passed.add(each.digest)
         return None
     return f"{errors[0].path}: {errors[0].rule}"
 

@@ -6,7 +6,7 @@ import hashlib
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Protocol
@@ -33,6 +33,11 @@ class Wanted(Protocol):
     @property
     def subject(self) -> str:
         """The Patient's id, or "" for the study."""
+
+
+def digest_of(each: Wanted) -> str:
+    """The hash of its content; what was mapped knows it already."""
+    return getattr(each, "digest", None) or content_hash(each.resource)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +142,12 @@ def plan(
     """
     row = outbox.server_id(server)
     found = Plan(server.name)
-    seen = array("Q")
+    seen = _Seen()
     for page in _pages(still_wanted(resources, outbox.withdrawn(row))):
         wanted = {f"{w.resource['resourceType']}/{w.resource['id']}": w.resource for w in page}
-        hashes = {reference: content_hash(resource) for reference, resource in wanted.items()}
+        hashes = {f"{w.resource['resourceType']}/{w.resource['id']}": digest_of(w) for w in page}
         known = outbox.hashes(row, wanted.keys())
-        seen.extend(map(_mark, wanted))
+        seen.add(wanted)
         changed = {name for name in wanted if known.get(name) not in (None, hashes[name])}
         found.unchanged += sum(known.get(name) == digest for name, digest in hashes.items())
         before = outbox.contents(row, changed) if changed else {}
@@ -153,7 +158,7 @@ def plan(
                 old = before.get(reference)
                 paths = tuple(differences(old, resource, with_values)) if old else ()
                 found.items.append(Item("update", reference, hashes[reference], paths))
-    found.items += _others(outbox.acknowledged(row), sorted(seen), absence)
+    found.items += _others(outbox.acknowledged(row), seen, absence)
     return found
 
 
@@ -174,10 +179,10 @@ def plan_live(
     row = outbox.server_id(server)
     found = Plan(server.name)
     places = outbox.places(row)
-    seen = array("Q")
+    seen = _Seen()
     for page in _pages(still_wanted(resources, outbox.withdrawn(row))):
         wanted = {f"{w.resource['resourceType']}/{w.resource['id']}": w.resource for w in page}
-        seen.extend(map(_mark, wanted))
+        seen.add(wanted)
         names = {places.get(reference, reference): reference for reference in wanted}
         there = {
             names[place]: resource for place, resource in read_all(transport, list(names)).items()
@@ -192,30 +197,47 @@ def plan_live(
                 held = without_server_meta(there[reference])
                 paths = tuple(differences(held, resource, with_values))
                 found.items.append(Item("update", reference, digest, paths))
-    found.items += _others(outbox.acknowledged(row), sorted(seen), absence)
+    found.items += _others(outbox.acknowledged(row), seen, absence)
     return found
 
 
-def _others(
-    acknowledged: Iterable[Change], seen: Sequence[int], absence: Absence
-) -> Iterator[Item]:
-    """What the server holds and nobody wants any more: vanished, held back, or to be retracted."""
-    for change in acknowledged:
-        if change.is_record:
-            continue
-        mark = _mark(change.reference)
-        place = bisect_left(seen, mark)
-        if place < len(seen) and seen[place] == mark:
-            continue
-        if change.action == "delete":
-            yield Item("retract", change.reference)
-        elif action := absence.of(change.reference, change.subject, change.source):
-            yield Item(action, change.reference)
+class _Seen:
+    """References that are wanted, eight bytes each, in parts that are sorted one by one."""
+
+    def __init__(self) -> None:
+        self._parts = [array("Q") for _ in range(256)]
+        self._sorted = False
+
+    def add(self, references: Iterable[str]) -> None:
+        for reference in references:
+            mark = _mark(reference)
+            self._parts[mark & 255].append(mark)
+        self._sorted = False
+
+    def __contains__(self, reference: str) -> bool:
+        if not self._sorted:
+            self._parts = [array("Q", sorted(part)) for part in self._parts]
+            self._sorted = True
+        mark = _mark(reference)
+        part = self._parts[mark & 255]
+        place = bisect_left(part, mark)
+        return place < len(part) and part[place] == mark
 
 
 def _mark(reference: str) -> int:
     """Eight bytes that stand for a reference."""
     return int.from_bytes(hashlib.blake2b(reference.encode(), digest_size=8).digest())
+
+
+def _others(acknowledged: Iterable[Change], seen: _Seen, absence: Absence) -> Iterator[Item]:
+    """What the server holds and nobody wants any more: vanished, held back, or to be retracted."""
+    for change in acknowledged:
+        if change.is_record or change.reference in seen:
+            continue
+        if change.action == "delete":
+            yield Item("retract", change.reference)
+        elif action := absence.of(change.reference, change.subject, change.source):
+            yield Item(action, change.reference)
 
 
 def _pages(resources: Iterable[Wanted]) -> Iterator[list[Wanted]]:

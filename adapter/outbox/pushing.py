@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 
 from adapter.errors import AuthenticationError
 from adapter.fhir.capability import read_capability
-from adapter.fhir.json import content_hash, dumps
-from adapter.outbox.planner import Wanted, still_wanted
+from adapter.fhir.json import dumps
+from adapter.outbox.planner import Wanted, digest_of, still_wanted
 from adapter.outbox.records import Records
 from adapter.outbox.relay import Connect, Progress, PushResult, Relay, Run, connect
 from adapter.outbox.store import Change, Outbox, Server, stage_of
@@ -133,7 +133,7 @@ def enqueue(outbox: Outbox, row: int, resources: Iterable[Wanted]) -> int:
     new: list[Change] = []
     for each in still_wanted(resources, outbox.withdrawn(row)):
         reference = f"{each.resource['resourceType']}/{each.resource['id']}"
-        digest = content_hash(each.resource)
+        digest = digest_of(each)
         before = known.get(reference)
         if before and before.state == "done" and before.acked_hash == digest:
             unchanged += 1

@@ -4,13 +4,12 @@ from adapter.recipes.assemble import Assembly, Made, assemble
 from adapter.recipes.compile import compile_recipes
 from adapter.recipes.compile_cells import Scope
 from adapter.recipes.ledger import Ledger, Reject
-from adapter.recipes.result import Mapped, Origin
+from adapter.recipes.origin import Origin
 
 __all__ = [
     "Assembly",
     "Ledger",
     "Made",
-    "Mapped",
     "Origin",
     "Reject",
     "Scope",

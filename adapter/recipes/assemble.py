@@ -13,8 +13,8 @@ from typing import Any
 
 from adapter.errors import ConfigurationError
 from adapter.recipes.ledger import Ledger
+from adapter.recipes.origin import Origin
 from adapter.recipes.recipe import Draft, Fault, Recipe, Unit
-from adapter.recipes.result import Origin
 from adapter.sources import Table
 from mappings.entities import Disposition, Key, Subject, SubjectEntity
 

@@ -9,7 +9,7 @@ import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from adapter.fhir.json import dumps
-from adapter.recipes import Mapped
+from adapter.mapped import Mapped
 from adapter.report.enrolment import enrolment
 from adapter.report.subjects import SubjectView, one_of_each_arm, subject_views
 from adapter.report.timeline import timeline

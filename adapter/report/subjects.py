@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapter.recipes import Mapped
+from adapter.mapped import Mapped
 
 LOINC = "http://loinc.org"
 FIO2, SPO2, AGE = "3150-0", "2708-6", "30525-0"

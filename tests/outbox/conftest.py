@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 import subprocess
@@ -12,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from adapter.demo.server import EmbeddedServer
+from adapter.mapped import Mapped
 from adapter.mapping import map_study
 from adapter.outbox import Outbox
-from adapter.recipes import Mapped
 from adapter.study import Study
 
 
@@ -30,6 +31,11 @@ def mapped(folder: Path, request: pytest.FixtureRequest) -> list[Mapped]:
     key = folder / ".study-fhir" / "study.key"
     key.write_text(request.node.nodeid.encode().hex()[-64:].rjust(64, "0"))
     return map_study(Study(folder)).resources
+
+
+def copied(mapped: list[Mapped]) -> list[Mapped]:
+    """The same resources, for a test to change."""
+    return [Mapped(copy.deepcopy(m.resource), m.subject, m.origins) for m in mapped]
 
 
 @pytest.fixture

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import copy
-
 import pytest
 
 from adapter.demo.server import EmbeddedServer
 from adapter.errors import UsageError
+from adapter.mapped import Mapped
 from adapter.outbox import Outbox, Server, dead_letter, dead_letters, drop, push, retry
-from adapter.recipes import Mapped
+from tests.outbox.conftest import copied
 
 
 @pytest.fixture
 def refused(server: EmbeddedServer, outbox: Outbox, mapped: list[Mapped]) -> list[Mapped]:
     """The small study with an Observation that the server refuses, pushed."""
-    bad = copy.deepcopy(mapped)
+    bad = copied(mapped)
     next(m for m in bad if m.resource["resourceType"] == "Observation").resource["shoe"] = "CANARY"
     assert push(outbox, Server("test", server.url), bad).dead == 1
     return bad

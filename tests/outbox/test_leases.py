@@ -10,11 +10,11 @@ import pytest
 import sqlalchemy as sa
 
 from adapter.demo.server import EmbeddedServer
+from adapter.mapped import Mapped
 from adapter.outbox import Outbox, Server, push, verify
 from adapter.outbox.leases import LEASE, LeaseLostError, is_gone, this_process
 from adapter.outbox.pushing import enqueue
 from adapter.outbox.tables import metadata
-from adapter.recipes import Mapped
 from tests.outbox.conftest import open_outbox
 
 Open = Callable[[str], Outbox]

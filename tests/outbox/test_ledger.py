@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from adapter.demo.server import EmbeddedServer
+from adapter.mapped import Mapped
 from adapter.outbox import Outbox, Server, push, retract, status, verify
-from adapter.recipes import Mapped
 from tests.outbox.conftest import open_outbox
 
 

@@ -13,9 +13,9 @@ import pytest
 from adapter.demo.server import EmbeddedServer
 from adapter.errors import OutboxError, UnavailableError
 from adapter.fhir.transport import Answer, Refusal, Transport, Unknown
+from adapter.mapped import Mapped
 from adapter.outbox import Outbox, Server, plan, push, verify
-from adapter.recipes import Mapped
-from tests.outbox.conftest import open_outbox
+from tests.outbox.conftest import copied, open_outbox
 
 TOTAL = 12  # resources of the small study
 
@@ -76,7 +76,7 @@ def test_a_changed_value_is_planned_by_path_and_sent_alone(
     server: EmbeddedServer, outbox: Outbox, mapped: list[Mapped]
 ) -> None:
     push(outbox, target(server), mapped)
-    changed = copy.deepcopy(mapped)
+    changed = copied(mapped)
     crp = next(m for m in changed if "valueQuantity" in m.resource)
     crp.resource["valueQuantity"]["value"] = Decimal("99.0")
     found = plan(outbox, target(server), changed)
@@ -99,7 +99,7 @@ def test_1_10_instead_of_1_1_is_a_change(
     server: EmbeddedServer, outbox: Outbox, mapped: list[Mapped]
 ) -> None:
     push(outbox, target(server), mapped)
-    changed = copy.deepcopy(mapped)
+    changed = copied(mapped)
     crp = next(m for m in changed if str(m.resource.get("valueQuantity", {}).get("value")) == "3")
     crp.resource["valueQuantity"]["value"] = Decimal("3.0")
     assert plan(outbox, target(server), changed).counts["update"] == 1
@@ -201,7 +201,7 @@ def test_a_new_outbox_finds_what_the_server_holds(
 def test_one_refused_resource_is_a_dead_letter_and_the_others_go_on(
     server: EmbeddedServer, outbox: Outbox, mapped: list[Mapped]
 ) -> None:
-    bad = copy.deepcopy(mapped)
+    bad = copied(mapped)
     spoiled = next(m for m in bad if m.resource["resourceType"] == "Observation")
     spoiled.resource["shoe"] = "size 38"
     result = push(outbox, target(server), bad)
@@ -212,7 +212,7 @@ def test_one_refused_resource_is_a_dead_letter_and_the_others_go_on(
 def test_what_refers_to_a_refused_resource_is_not_sent(
     server: EmbeddedServer, outbox: Outbox, mapped: list[Mapped]
 ) -> None:
-    bad = copy.deepcopy(mapped)
+    bad = copied(mapped)
     patient = next(m for m in bad if m.resource["resourceType"] == "Patient")
     patient.resource["shoe"] = "size 38"
     result = push(outbox, target(server), bad)

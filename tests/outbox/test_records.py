@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,13 @@ from hypothesis import strategies as st
 
 from adapter.demo.server import EmbeddedServer
 from adapter.fhir.transport import Refusal, Transport
+from adapter.mapped import Mapped
 from adapter.outbox import Absence, Outbox, PushResult, Records, plan, push, retract, vanish, verify
 from adapter.outbox.store import Change
-from adapter.recipes import Mapped
 from adapter.study import Study
 from adapter.validation import Validator
 from mappings.context import load_default_context
+from tests.outbox.conftest import copied
 from tests.outbox.test_push import TOTAL, flaky, target
 
 
@@ -38,7 +38,7 @@ def held(server: EmbeddedServer, outbox: Outbox, kind: str) -> list[dict[str, An
 
 
 def with_another_value(mapped: list[Mapped]) -> tuple[list[Mapped], str]:
-    changed = copy.deepcopy(mapped)
+    changed = copied(mapped)
     result = next(m for m in changed if "valueQuantity" in m.resource)
     result.resource["valueQuantity"]["value"] = Decimal("99.0")
     return changed, result.reference

@@ -7,8 +7,8 @@ import pytest
 from adapter.demo.server import EmbeddedServer
 from adapter.errors import UnavailableError, UsageError
 from adapter.fhir.transport import Answer, Refusal, Transport
+from adapter.mapped import Mapped
 from adapter.outbox import Outbox, Server, plan, push, retract, verify
-from adapter.recipes import Mapped
 
 
 def target(server: EmbeddedServer) -> Server:

@@ -1,0 +1,32 @@
+"""What mapping hands on: resources that know the cells they came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from adapter.fhir.json import content_hash
+from adapter.recipes import Origin
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """A FHIR resource, the subject it belongs to (Patient id, "" for the study) and its origins.
+
+    Its resource does not change any more.
+    """
+
+    resource: dict[str, Any]
+    subject: str
+    origins: tuple[Origin, ...] = ()
+
+    @property
+    def reference(self) -> str:
+        """``Type/id``."""
+        return f"{self.resource['resourceType']}/{self.resource['id']}"
+
+    @cached_property
+    def digest(self) -> str:
+        """The hash of its content."""
+        return content_hash(self.resource)
