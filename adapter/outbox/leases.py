@@ -10,16 +10,17 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
 
 from adapter.errors import BusyError
-from adapter.outbox.tables import lease_table
+from adapter.outbox.tables import PENDING, change_table, lease_table
 
 LEASE = 180.0  # seconds: longer than the deadline of any one request
 
@@ -30,6 +31,26 @@ ARE = sa.and_(
     sa.tuple_(lease_table.c.subject, lease_table.c.fence).in_(
         sa.bindparam("fences", expanding=True)
     ),
+)
+
+ON_ITS_WAY = (
+    lease_table.update()
+    .where(lease_table.c.server == sa.bindparam("at"), lease_table.c.subject == sa.bindparam("of"))
+    .values(sending=sa.bindparam("lines"))
+)
+_FLYING = sa.bindparam("flying", type_=sa.Text)
+LOOK_FIRST = (
+    change_table.update()
+    .where(
+        change_table.c.server == sa.bindparam("at"), change_table.c.reference == sa.bindparam("of")
+    )
+    .values(
+        state=sa.case((change_table.c.state.in_(PENDING), "sent"), else_=change_table.c.state),
+        in_flight=sa.case(
+            (change_table.c.in_flight.contains(_FLYING), change_table.c.in_flight),
+            else_=change_table.c.in_flight + _FLYING + " ",
+        ),
+    )
 )
 
 
@@ -113,6 +134,9 @@ class Leases:
             rows = {row.subject: row for row in db.execute(query)}
             free = [row for row in rows.values() if self._is_free(row, now)]
             fences = self._renew(db, server, free, now)
+            for row in free:
+                if row.sending and row.subject in fences:
+                    _look_first(db, server, row.sending)
             fences |= self._first(db, server, [s for s in subjects if s not in rows], now)
         return [
             Lease(server, subject, fences[subject]) for subject in subjects if subject in fences
@@ -131,7 +155,7 @@ class Leases:
         taken = db.execute(
             table.update()
             .where(ARE)
-            .values(owner=self.owner, fence=table.c.fence + 1, until=now + LEASE)
+            .values(owner=self.owner, fence=table.c.fence + 1, until=now + LEASE, sending="")
             .returning(table.c.subject, table.c.fence),
             _these(server, [(row.subject, row.fence) for row in rows]),
         )
@@ -149,13 +173,30 @@ class Leases:
         made = insert_for(db)(table).values(rows).on_conflict_do_nothing()
         return dict.fromkeys(db.execute(made.returning(table.c.subject)).scalars(), 1)
 
-    def holds(self, db: sa.Connection, leases: Sequence[Lease]) -> None:
-        """Raises LeaseLostError if one of these is not ours any more; renews them all."""
-        if leases and self._update(db, leases, until=self.now(db) + LEASE) != len(leases):
+    def holds(
+        self,
+        db: sa.Connection,
+        leases: Sequence[Lease],
+        sending: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    ) -> None:
+        """Raises LeaseLostError if one of these is not ours any more; renews them all.
+
+        ``sending`` is what is on its way from now on, by subject: lines of reference and hash. It
+        is forgotten when the leases are renewed without it.
+        """
+        if not leases:
+            return
+        until = self.now(db) + LEASE
+        if self._update(db, leases, until=until, sending="") != len(leases):
             raise LeaseLostError(
                 "another process has taken over what this one was working on",
                 hint="nothing is lost: what this one sent is looked at by the other",
             )
+        if sending:
+            rows = [{"at": lease.server, "of": lease.subject,
+                     "lines": "\n".join(sending.get(lease.subject, ()))}
+                    for lease in leases]  # fmt: skip
+            db.execute(ON_ITS_WAY, rows)
 
     def release(self, leases: Sequence[Lease]) -> None:
         """Give leases back."""
@@ -189,6 +230,12 @@ class Leases:
     def of_worker(self, number: int) -> Leases:
         """The leases of another worker of this process."""
         return Leases(self._engine, self._clock, number)
+
+
+def _look_first(db: sa.Connection, server: int, sending: str) -> None:
+    """What an owner of the past had on its way may have arrived, or may arrive yet."""
+    lines = (line.split() for line in sending.splitlines())
+    db.execute(LOOK_FIRST, [{"at": server, "of": name, "flying": hash_} for name, hash_ in lines])
 
 
 def _these(server: int, fences: Sequence[tuple[str, int]]) -> dict[str, Any]:

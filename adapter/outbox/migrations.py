@@ -80,18 +80,20 @@ def writes_in_flight(db: sa.Connection) -> None:
     db.exec_driver_sql("ALTER TABLE change ADD COLUMN in_flight TEXT NOT NULL DEFAULT ''")
 
 
-def one_index_of_states(db: sa.Connection) -> None:
-    """Version 4: a change of state touches one index instead of two."""
+def fewer_writes(db: sa.Connection) -> None:
+    """Version 4: one index of states instead of two; what is on its way stands with its lease."""
     for name, columns in (
         ("change_state", "server, state, stage, subject"),
         ("change_subject", "server, subject"),
     ):
         db.exec_driver_sql(f"DROP INDEX IF EXISTS {name}")
         db.exec_driver_sql(f"CREATE INDEX {name} ON change ({columns})")
+    if sa.inspect(db).has_table("lease"):
+        db.exec_driver_sql("ALTER TABLE lease ADD COLUMN sending TEXT NOT NULL DEFAULT ''")
 
 
 STEPS: dict[int, Callable[[sa.Connection], None]] = {
     1: leases_and_deletions,
     2: writes_in_flight,
-    3: one_index_of_states,
+    3: fewer_writes,
 }

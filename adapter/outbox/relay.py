@@ -289,7 +289,7 @@ class Relay:
             change.state = "sent"
             if change.hash not in change.in_flight:
                 change.in_flight += f"{change.hash} "
-        self.outbox.mark_sent(self.row, changes, self._leases_of(changes))
+        self.outbox.mark_sent(changes, self._leases_of(changes))
         try:
             verdicts = self._ask(changes)
         except Refusal as refusal:

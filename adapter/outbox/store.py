@@ -50,16 +50,27 @@ PATIENCE = 30  # seconds to wait for another process that writes
 RECORDS = 3  # the stage of Provenance and AuditEvent: after everything else
 DAMAGED = "restore it from a backup; without it, a push reads what the server holds"
 
-_ROW = change_table.update().where(
-    change_table.c.server == sa.bindparam("at"), change_table.c.reference == sa.bindparam("of")
+_NEW = {
+    name: sa.bindparam(f"new_{name}", type_=sa.Text)
+    for name in ("state", "acked_hash", "version", "reason", "place", "in_flight")
+}
+# Content that has changed while the one before was on its way is still to be sent.
+_OVERTAKEN = sa.and_(
+    _NEW["state"] == "done", change_table.c.hash != sa.bindparam("of_hash", type_=sa.Text)
 )
-SENDING = _ROW.values(
-    state="sent", attempts=change_table.c.attempts + 1, in_flight=sa.bindparam("flying")
+MARKING = (
+    change_table.update()
+    .where(
+        change_table.c.server == sa.bindparam("at"), change_table.c.reference == sa.bindparam("of")
+    )
+    .values(
+        _NEW
+        | {
+            "state": sa.case((_OVERTAKEN, "new"), else_=_NEW["state"]),
+            "attempts": change_table.c.attempts + sa.bindparam("tried", type_=sa.Integer),
+        }
+    )
 )
-MARKING = _ROW.values(
-    {name: sa.bindparam(f"new_{name}") for name in ("state", "acked_hash", "version", "reason",
-                                                    "place", "in_flight")}
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,7 +420,8 @@ class Outbox:
         gone = [change.reference for change in changes if change.state == "withdrawn"]
         with self._engine.begin() as db:
             self.leases.holds(db, leases)
-            db.execute(MARKING, [_marked(server, change) for change in changes])
+            tried = int(attempt is not None)
+            db.execute(MARKING, [_marked(server, change, tried) for change in changes])
             for part in _parts(gone):
                 here = sa.and_(table.c.server == server, table.c.reference.in_(part or []))
                 db.execute(table.update().where(here).values(content=b""))
@@ -419,17 +431,16 @@ class Outbox:
             if attempt:
                 db.execute(attempt_table.insert().values(server=server, at=_now(), **attempt))
 
-    def mark_sent(
-        self, server: int, changes: Sequence[Change], leases: Sequence[Lease] = ()
-    ) -> None:
+    def mark_sent(self, changes: Sequence[Change], leases: Sequence[Lease]) -> None:
         """Write down that these are on their way: from now on, we look before we send again.
 
         Raises LeaseLostError, and writes nothing, when a lease is not ours any more.
         """
-        rows = [{"at": server, "of": c.reference, "flying": c.in_flight} for c in changes]
+        sending: dict[str, list[str]] = {}
+        for change in changes:
+            sending.setdefault(change.subject, []).append(f"{change.reference} {change.hash}")
         with self._engine.begin() as db:
-            self.leases.holds(db, leases)
-            db.execute(SENDING, rows)
+            self.leases.holds(db, leases, sending)
 
     def contents(
         self, server: int, references: Collection[str] | None = None
@@ -572,12 +583,13 @@ def _row(server: int, change: Change) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _marked(server: int, change: Change) -> dict[str, Any]:
+def _marked(server: int, change: Change, tried: int) -> dict[str, Any]:
     flying = "" if change.state in ("done", "withdrawn") else change.in_flight
     return {
         "at": server, "of": change.reference, "new_state": change.state,
         "new_acked_hash": change.acked_hash, "new_version": change.version,
         "new_reason": change.reason, "new_place": change.place, "new_in_flight": flying,
+        "of_hash": change.hash, "tried": tried,
     }  # fmt: skip
 
 

@@ -3,8 +3,8 @@
 A row of ``change`` is a resource on a server: what is wanted there, and what the server
 acknowledged. Its state is one that a person can look at:
 
-    new        wanted, not sent yet
-    sent       on its way: whatever happens next, we look before we send again
+    new        wanted, not acknowledged yet (its lease says whether it is on its way)
+    sent       was on its way when its worker vanished: we look before we send again
     unknown    the answer proved nothing: look first
     done       acknowledged; the server holds this content
     dead       refused; ``reason`` says why
@@ -46,7 +46,7 @@ change_table = sa.Table(
     sa.Column("content", sa.LargeBinary, nullable=False),
     sa.Column("hash", sa.Text, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
-    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),  # writes that were answered
     sa.Column("acked_hash", sa.Text),
     sa.Column("version", sa.Text),
     sa.Column("reason", sa.Text),
@@ -66,6 +66,8 @@ lease_table = sa.Table(
     sa.Column("owner", sa.Text, nullable=False),  # "" when nobody holds it
     sa.Column("fence", sa.Integer, nullable=False),
     sa.Column("until", sa.Float, nullable=False),  # seconds of the clock that all owners share
+    # what the owner has on its way, a line each: the reference and the hash of its content
+    sa.Column("sending", sa.Text, nullable=False, server_default=""),
 )
 run_table = sa.Table(
     "run",

@@ -88,8 +88,7 @@ def test_who_sleeps_past_the_lease_writes_nothing_any_more(opened: tuple[Open, C
     row = sleeper.server_id(SERVER)
     enqueue(sleeper, row, wanted("a"))
     [(lease, [mine])] = sleeper.claim(row, 10)
-    mine.state = "sent"
-    sleeper.mark(row, [mine], [lease])
+    sleeper.mark_sent([mine], [lease])
     clock.now += LEASE + 1
     [(taken, [theirs])] = other.claim(row, 10)
     assert taken.fence > lease.fence
@@ -98,6 +97,39 @@ def test_who_sleeps_past_the_lease_writes_nothing_any_more(opened: tuple[Open, C
     with pytest.raises(LeaseLostError):
         sleeper.mark(row, [mine], [lease])
     assert other.known(row)["Patient/a"].acked_hash is None
+
+
+def test_what_was_on_its_way_is_known_to_the_next_owner(opened: tuple[Open, Clock]) -> None:
+    open_as, clock = opened
+    gone, other = open_as("host/b/1/1"), open_as("elsewhere/b/2/2")
+    row = gone.server_id(SERVER)
+    enqueue(gone, row, wanted("a", "b"))
+    leases, changes = zip(*gone.claim(row, 10), strict=True)
+    gone.mark_sent(changes[0], leases)
+    enqueue(other, row, [Mapped({"resourceType": "Patient", "id": "a", "active": True}, "a")])
+    clock.now += LEASE + 1
+    [(_, [first]), (_, [second])] = other.claim(row, 10)
+    assert (first.state, first.in_flight.split()) == ("sent", [changes[0][0].hash])
+    assert first.hash != changes[0][0].hash  # what is wanted is the later content
+    assert (second.state, second.in_flight) == ("new", "")
+
+
+def test_content_that_changed_while_another_was_on_its_way_is_sent_too(
+    opened: tuple[Open, Clock],
+) -> None:
+    open_as, _ = opened
+    one, other = open_as("host/b/1/1"), open_as("elsewhere/b/2/2")
+    row = one.server_id(SERVER)
+    enqueue(one, row, wanted("a"))
+    [(lease, [first])] = one.claim(row, 10)
+    one.mark_sent([first], [lease])
+    later = Mapped({"resourceType": "Patient", "id": "a", "active": True}, "a")
+    enqueue(other, row, [later])
+    first.state, first.acked_hash, first.version = "done", first.hash, "1"
+    one.mark(row, [first], [lease])
+    one.leases.release([lease])
+    [(_, [second])] = other.claim(row, 10)
+    assert (second.state, second.hash, second.version) == ("new", later.digest, "1")
 
 
 def test_work_renews_the_lease(opened: tuple[Open, Clock]) -> None:
