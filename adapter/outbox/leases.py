@@ -45,7 +45,9 @@ LOOK_FIRST = (
         change_table.c.server == sa.bindparam("at"), change_table.c.reference == sa.bindparam("of")
     )
     .values(
-        state=sa.case((change_table.c.state.in_(PENDING), "sent"), else_=change_table.c.state),
+        state=sa.case(
+            dict.fromkeys(PENDING, "sent"), value=change_table.c.state, else_=change_table.c.state
+        ),
         in_flight=sa.case(
             (change_table.c.in_flight.contains(_FLYING), change_table.c.in_flight),
             else_=change_table.c.in_flight + _FLYING + " ",

@@ -247,8 +247,10 @@ def test_s07_who_retries_a_conflict_writes_over_it(bench: Bench) -> None:
 
 @pytest.mark.parametrize(
     ("point", "number"),
-    [*((point, 1) for point in POINTS), ("request-after", 3), ("acknowledge-after", 4)],
-)
+    # the first that is on its way is the site; the second are two children whole
+    [*((point, 1) for point in POINTS), ("sent-after", 2), ("request-before", 4),
+     ("request-after", 3), ("request-after", 4), ("acknowledge-after", 4)],
+)  # fmt: skip
 def test_c01_killed_at_any_point(point: str, number: int, tmp_path: Path) -> None:
     database = tmp_path / "o.sqlite"
     with ScriptedServer() as server:

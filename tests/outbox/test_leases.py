@@ -103,15 +103,18 @@ def test_what_was_on_its_way_is_known_to_the_next_owner(opened: tuple[Open, Cloc
     open_as, clock = opened
     gone, other = open_as("host/b/1/1"), open_as("elsewhere/b/2/2")
     row = gone.server_id(SERVER)
-    enqueue(gone, row, wanted("a", "b"))
+    also = Mapped({"resourceType": "Basic", "id": "a"}, "a")
+    enqueue(gone, row, [*wanted("a", "b"), also])
     leases, changes = zip(*gone.claim(row, 10), strict=True)
     gone.mark_sent(changes[0], leases)
-    enqueue(other, row, [Mapped({"resourceType": "Patient", "id": "a", "active": True}, "a")])
+    later = Mapped({"resourceType": "Patient", "id": "a", "active": True}, "a")
+    enqueue(other, row, [later])
     clock.now += LEASE + 1
-    [(_, [first]), (_, [second])] = other.claim(row, 10)
-    assert (first.state, first.in_flight.split()) == ("sent", [changes[0][0].hash])
-    assert first.hash != changes[0][0].hash  # what is wanted is the later content
-    assert (second.state, second.in_flight) == ("new", "")
+    [(_, [basic, patient]), (_, [idle])] = other.claim(row, 10)
+    assert (basic.state, basic.in_flight.split()) == ("sent", [also.digest])
+    assert (patient.state, patient.in_flight.split()) == ("sent", [changes[0][1].hash])
+    assert patient.hash == later.digest != changes[0][1].hash
+    assert (idle.state, idle.in_flight) == ("new", "")
 
 
 def test_content_that_changed_while_another_was_on_its_way_is_sent_too(
