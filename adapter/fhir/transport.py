@@ -30,6 +30,7 @@ from adapter.fhir.writing import BUSY, issue_codes
 
 FHIR_JSON = "application/fhir+json"
 CHUNK = 65_536
+GATEWAY_TIMEOUT = 504
 CLOCKS_APART = 60  # seconds; a token lives for five minutes, and Date is to the second
 HINT_401 = "is the token right, still valid, and allowed to write these resources?"
 
@@ -55,6 +56,10 @@ class Refusal(RefusedError):  # noqa: N818  what a server does, not a defect
 
 class Unknown(UnavailableError):  # noqa: N818  an outcome, not a defect
     """The request may or may not have been carried out: look before sending it again."""
+
+
+class TooSlow(Unknown):
+    """No answer in time, from the server or from what stands before it (504)."""
 
 
 class Transport:
@@ -175,6 +180,8 @@ class Transport:
             ) from None
         except requests.exceptions.ConnectTimeout:
             raise UnavailableError("the server does not answer") from None
+        except requests.exceptions.ReadTimeout:
+            raise TooSlow(f"no answer within {self._timeout:.0f} s") from None
         except requests.exceptions.ConnectionError as error:
             kind = Unknown if _was_connected(error) else UnavailableError
             raise kind("the server cannot be reached, or hung up") from None
@@ -196,7 +203,7 @@ class Transport:
             if len(data) > self._max_bytes:
                 raise ProtocolError(f"the answer is larger than {self._max_bytes:,} bytes")
             if self._clock() > end:
-                raise Unknown("the answer took too long")
+                raise TooSlow("the answer took too long")
         return bytes(data)
 
 
@@ -212,7 +219,8 @@ def _judged(answer: Answer, has_body: bool) -> Answer:
             hint="give the server's real base URL; redirects are not followed",
         )
     if status in BUSY:
-        error = Unknown(f"the server is busy: HTTP {status}")
+        busy = TooSlow if status == GATEWAY_TIMEOUT else Unknown
+        error = busy(f"the server is busy: HTTP {status}")
         error.retry_after = _retry_after(answer.headers.get("retry-after", ""))  # type: ignore[attr-defined]
         raise error
     if status >= 400:

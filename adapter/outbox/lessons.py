@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from adapter.fhir.capability import Capability
     from adapter.fhir.probe import Finding
     from adapter.fhir.transport import Refusal
-    from adapter.outbox.store import Change, Outbox
+    from adapter.outbox.store import Outbox
 
 RECORDS = ("Provenance", "AuditEvent")
 # a server that takes no Bundle at all says one of these
@@ -30,9 +30,9 @@ class Lessons:
         known = outbox.learnt(row)
         self.kind = known.get("write", "transaction")
         self.reads_batches = known.get("read") != "single"
-        self.limits = Limits(
-            int(known.get("max-entries", MAX_ENTRIES)), int(known.get("max-bytes", MAX_BYTES))
-        )
+        self._most_entries = int(known.get("max-entries", MAX_ENTRIES))
+        entries = min(self._most_entries, int(known.get("slow-entries", MAX_ENTRIES)))
+        self.limits = Limits(entries, int(known.get("max-bytes", MAX_BYTES)))
         self.conditional = {n.partition(":")[2] for n in known if n.startswith("conditional:")}
         versions = ("probe:if-match-stale", "probe:if-match-bundle")
         self.ignores_versions = "no" in (known.get(name) for name in versions)
@@ -40,8 +40,15 @@ class Lessons:
         self.capability: Capability | None = None
 
     def consider(self, capability: Capability) -> None:
-        """Begin with what the server says about itself."""
+        """Begin with what the server says about itself.
+
+        Slow once is not slow for ever: a run begins with twice what the one before came down to.
+        """
         self.capability = capability
+        if self.limits.entries < self._most_entries:
+            twice = min(2 * self.limits.entries, self._most_entries)
+            self.limits = Limits(twice, self.limits.size)
+            self._learn("slow-entries", str(twice))
         if capability.bundles and "transaction" not in capability.bundles:
             self.kind = "batch"
         for name, one in capability.types.items():
@@ -62,24 +69,30 @@ class Lessons:
         for finding in findings:
             self._learn(f"probe:{finding.name}", finding.answer)
 
-    def too_much(self, entries: int, refusal: Refusal) -> None:
+    def too_much(self, entries: int) -> None:
         """A bundle was refused, and both its halves were not: it was too large."""
         half = max(1, entries // 2)
         if half < self.limits.entries:
             self.limits = Limits(half, self.limits.size)
+            self._most_entries = half
             self._learn("max-entries", str(half))
-        del refusal
+
+    def too_slow(self, entries: int) -> None:
+        """There was no answer to a bundle in time: less at once, until the next run."""
+        half = max(1, entries // 2)
+        if half < self.limits.entries:
+            self.limits = Limits(half, self.limits.size)
+            self._learn("slow-entries", str(half))
 
     def no_batches(self) -> None:
         """The server does not answer a batch of reads: they go one by one."""
         self.reads_batches = False
         self._learn("read", "single")
 
-    def try_single(self, group: list[Change], refusal: Refusal) -> bool:
-        """Whether a refused group should be tried without a Bundle: no Bundle was taken yet."""
+    def try_single(self, refusal: Refusal) -> bool:
+        """Whether what was refused should be tried without a Bundle: no Bundle was taken yet."""
         if refusal.status not in NO_BUNDLES or "bundle" in self._outbox.learnt(self._row):
             return False
-        del group
         self.kind = "single"
         self._learn("write", "single")
         return True

@@ -21,7 +21,7 @@ from adapter.errors import BusyError, ProtocolError, UnavailableError
 from adapter.fhir.bundles import entries_read, packed, read_singly, reading, writing
 from adapter.fhir.json import content_hash, equal
 from adapter.fhir.order import is_literal, written_references
-from adapter.fhir.transport import Refusal, Transport, Unknown
+from adapter.fhir.transport import Refusal, TooSlow, Transport, Unknown
 from adapter.fhir.writing import CONFLICT, Verdict, bundle_verdicts, version_of
 from adapter.outbox.leases import Lease, LeaseLostError
 from adapter.outbox.lessons import Lessons
@@ -234,8 +234,21 @@ class Relay:
                 self.away_since, self.delays = None, 0
                 self._refused(bundle, refusal)
                 return
+            except TooSlow as error:
+                self._pause(error)
+                if len(bundle) > 1:
+                    self.lessons.too_slow(len(_flat(bundle)))
+                    self._halves(bundle)
+                    return
             except (UnavailableError, ProtocolError) as error:
                 self._pause(error)
+
+    def _halves(self, bundle: Groups) -> None:
+        """Write a bundle as two; what the first half refers to goes with it or before."""
+        middle = len(bundle) // 2
+        ours = {change.reference for change in _flat(bundle)}
+        for half in (bundle[:middle], bundle[middle:]):
+            self._bundle(self._with_targets(half, ours))
 
     def _look(self, changes: list[Change]) -> list[Change]:
         """Read what has no acknowledged version; returns what must still be written."""
@@ -375,16 +388,13 @@ class Relay:
     def _refused(self, bundle: Groups, refusal: Refusal) -> None:
         """Halve a refused bundle; what is refused alone is decided on its own."""
         if len(bundle) > 1:
-            middle = len(bundle) // 2
-            ours = {change.reference for change in _flat(bundle)}
             before = self.result.dead + self.result.parked
-            for half in (bundle[:middle], bundle[middle:]):
-                self._bundle(self._with_targets(half, ours))
+            self._halves(bundle)
             if self.result.dead + self.result.parked == before:  # it was only too much at once
-                self.lessons.too_much(len(_flat(bundle)), refusal)
+                self.lessons.too_much(len(_flat(bundle)))
             return
         group = bundle[0]
-        if self.lessons.kind != "single" and self.lessons.try_single(group, refusal):
+        if self.lessons.kind != "single" and self.lessons.try_single(refusal):
             self._bundle([group])
             return
         outcome = "forbidden" if refusal.status == 403 else "refused"

@@ -168,6 +168,8 @@ SERVER = (
     Scenario("S16", "five entries at most", quirks=AZURE, expect=Expect(at_most=60)),
     Scenario("S16", "413", quirks=Quirks(most_entries=3, too_much=413),
              expect=Expect(at_most=60)),
+    Scenario("S16", "504 for more than it can do in time",
+             quirks=Quirks(most_entries=3, too_much=504), expect=Expect(at_most=60)),
     Scenario("S20", "403 on one type", quirks=Quirks(refused={"Observation": 403}, passes=True),
              expect=Expect(parked=6, dead=0, at_most=60)),
     Scenario("S21", "an element is not kept", quirks=Quirks(drops="note"),

@@ -19,7 +19,7 @@ import pytest
 from adapter.errors import StudyFhirError, UnavailableError
 from adapter.fhir.access import Access
 from adapter.fhir.transport import Transport
-from adapter.outbox import Outbox, PushResult, Server, push, retry
+from adapter.outbox import Lessons, Outbox, PushResult, Server, push, retry
 from tests.faults import child, invariants
 from tests.faults.child import POINTS
 from tests.faults.faults import Fault, bomb
@@ -220,6 +220,17 @@ def test_s16_what_was_too_much_is_remembered(bench: Bench) -> None:
     before = bench.server.asked["write"]
     bench.push(study(value=9.5))
     assert bench.server.asked["write"] == before + 1
+
+
+def test_s16_slow_once_is_not_slow_for_ever(bench: Bench) -> None:
+    bench.server.quirks.most_entries, bench.server.quirks.too_much = 3, 504
+    bench.push(study())
+    row = bench.outbox.server_id(bench.at)
+    came_down_to = Lessons(bench.outbox, row).limits.entries
+    assert came_down_to < 10
+    bench.server.quirks.most_entries = 0
+    bench.push(study(value=9.5))
+    assert Lessons(bench.outbox, row).limits.entries > came_down_to
 
 
 def test_s08_an_earlier_write_of_ours_that_lands_late_is_no_conflict(bench: Bench) -> None:
