@@ -45,16 +45,24 @@ class EmbeddedServer:
     """A running FHIR R4 server at ``url``; ``database`` keeps its data over a restart.
 
     ``auth`` is whom it lets in, as its own ``server_auth`` settings; everybody, if not given.
+    Without ``study_search`` it knows no searches for the study's own types, as published; what it
+    knows is known to a whole process, so that wants one of its own.
     Raises ConfigurationError when the extra ``demo`` is not installed.
     """
 
     def __init__(
-        self, *, port: int = 0, database: Path | None = None, auth: dict[str, Any] | None = None
+        self,
+        *,
+        port: int = 0,
+        database: Path | None = None,
+        auth: dict[str, Any] | None = None,
+        study_search: bool = True,
     ):
         self.port = port or _free_port()
         self.url = f"http://127.0.0.1:{self.port}/fhir"
         self._database = database
         self._auth = auth or {"types": ["none"]}
+        self._searches = SEARCH if study_search else {}
         self._server: Any = None
         self._thread: threading.Thread | None = None
 
@@ -70,7 +78,7 @@ class EmbeddedServer:
 
     def start(self) -> None:
         """Start, and return when the server answers."""
-        uvicorn, app = _application(self.url, self.port, self._database, self._auth)
+        uvicorn, app = self._application()
         config = uvicorn.Config(app, host="127.0.0.1", port=self.port, log_level="critical")
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
@@ -97,36 +105,33 @@ class EmbeddedServer:
             self._thread.join(START_TIMEOUT)
             self._server = self._thread = None
 
-
-def _application(
-    url: str, port: int, database: Path | None, auth: dict[str, Any]
-) -> tuple[Any, Any]:
-    try:
-        import uvicorn
-        from sekmet.config import Settings
-        from sekmet.fhir.search_params import PARAMS, SearchParam
-        from sekmet.main import create_app
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f"the embedded FHIR server is not installed ({error.name})",
-            hint="pip install 'study-fhir-adapter[demo]', or use `make demo`",
-        ) from None
-    for kind, parameters in SEARCH.items():
-        known = PARAMS.setdefault(kind, {})
-        for name, (form, paths) in parameters.items():
-            known.setdefault(name, SearchParam(name, form, paths))
-    logging.getLogger("sekmet").setLevel(logging.CRITICAL)
-    settings = Settings(
-        base_url=url,
-        host="127.0.0.1",
-        port=port,
-        db_path=str(database) if database else ":memory:",
-        log_inbound=False,
-        simulator={"enabled": False},
-        validation={"inbound": "strict"},
-        server_auth=auth,
-    )
-    return uvicorn, create_app(settings)
+    def _application(self) -> tuple[Any, Any]:
+        try:
+            import uvicorn
+            from sekmet.config import Settings
+            from sekmet.fhir.search_params import PARAMS, SearchParam
+            from sekmet.main import create_app
+        except ModuleNotFoundError as error:
+            raise ConfigurationError(
+                f"the embedded FHIR server is not installed ({error.name})",
+                hint="pip install 'study-fhir-adapter[demo]', or use `make demo`",
+            ) from None
+        for kind, parameters in self._searches.items():
+            known = PARAMS.setdefault(kind, {})
+            for name, (form, paths) in parameters.items():
+                known.setdefault(name, SearchParam(name, form, paths))
+        logging.getLogger("sekmet").setLevel(logging.CRITICAL)
+        settings = Settings(
+            base_url=self.url,
+            host="127.0.0.1",
+            port=self.port,
+            db_path=str(self._database) if self._database else ":memory:",
+            log_inbound=False,
+            simulator={"enabled": False},
+            validation={"inbound": "strict"},
+            server_auth=self._auth,
+        )
+        return uvicorn, create_app(settings)
 
 
 def _free_port() -> int:

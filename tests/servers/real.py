@@ -17,37 +17,31 @@ import csv
 import json
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parents[1])]
 
-import yaml  # noqa: E402
-
-from adapter.fhir.bundles import read_all  # noqa: E402  after the path
+from adapter import service  # noqa: E402  after the path
+from adapter.fhir.bundles import read_all  # noqa: E402
 from adapter.fhir.json import content_hash, equal, loads  # noqa: E402
 from adapter.fhir.omit import Omission, without  # noqa: E402
-from adapter.fhir.transport import Transport  # noqa: E402
+from adapter.outbox import connect  # noqa: E402
+from adapter.settings import load_study  # noqa: E402
+from tests.servers.started import Running, every_server  # noqa: E402
 
 COMMAND = [sys.executable, "-c", "from adapter.cli import main; main()"]
 SERVER = "hospital"
-# What must be left out for a server, beside its URL in study.yaml; the strict one gets profiles.
-# HAPI 8.8 knows these two code systems as FHIR 4.0.1 spelled them, the official validator as now.
-SYSTEMS = "http://terminology.hl7.org/CodeSystem/adverse-event-"
-SETTINGS = {
-    "hapi-strict": ", omit-extensions: ['http://hl7.org/fhir/5.0/'], "
-    f"omit-codings: ['{SYSTEMS}seriousness', '{SYSTEMS}causality-assess']"
-}
 STRICT = ("hapi-strict",)
+BEGIN, END = "<!-- begin servers -->", "<!-- end servers -->"
 FORMS, LABORATORY = "data/forms.csv", "data/laboratory.csv"
 
 
@@ -95,11 +89,11 @@ def verified(study: Path, server: str, row: Row, after: str) -> int:
     return counts["checked"]
 
 
-def copy(study: Path, to: Path, url: str, settings: str) -> Path:
+def copy(study: Path, to: Path, server: Running) -> Path:
     """A copy of the study folder with a key of its own, and with the server in its settings."""
     shutil.copytree(study, to, ignore=shutil.ignore_patterns(".study-fhir"))
     with (to / "study.yaml").open("a", encoding="utf-8") as file:
-        file.write(f"\nservers:\n  {SERVER}: {{url: '{url}'{settings}}}\n")
+        file.write(f"\nservers:\n  {SERVER}: {server.entry}\n")
     return to
 
 
@@ -145,14 +139,15 @@ def a_subject(study: Path, folder: Path) -> str:
     return str(json.loads(lines[len(lines) // 2])["id"])
 
 
-def read_back(row: Row, url: str, files: Path, settings: str) -> None:
+def read_back(row: Row, study: Path, files: Path) -> None:
     """Every resource, read from the server, is FHIR-equal to what ``map`` wrote.
 
-    What ``settings`` spare the server is left out of both. Numbers whose digits the server does not
+    What study.yaml spares the server is left out of both. Numbers whose digits the server does not
     keep (1.10 as 1.1) are equal by value, and counted.
     """
-    spared = load_omission(settings)
-    transport = Transport(url)
+    server = load_study(study).server(SERVER)
+    spared = Omission(server.omit_extensions, server.omit_codings)
+    transport = connect(service.connect(server))
     different, normalised, read = 0, 0, 0
     for file in sorted(files.glob("*.ndjson")):
         every = (loads(line) for line in file.read_bytes().splitlines())
@@ -168,18 +163,11 @@ def read_back(row: Row, url: str, files: Path, settings: str) -> None:
     row.must(different == 0, f"{different} resources are not what was mapped")
 
 
-def load_omission(settings: str) -> Omission:
-    """What the settings of a server in study.yaml leave out for it."""
-    spec = yaml.safe_load(f"{{url: x{settings}}}")
-    lists = (tuple(spec.get(name, ())) for name in ("omit-extensions", "omit-codings"))
-    return Omission(*lists)
-
-
-def a_year(name: str, url: str, study: Path, settings: str) -> Row:
+def a_year(name: str, server: Running, study: Path) -> Row:
     """Everything that happens to the study on one server."""
     row = Row(name)
     if name in STRICT:
-        text, seconds = run("profiles", "push", "--server", url, wanted=(0, 3))
+        text, seconds = run("profiles", "push", "--server", server.url, wanted=(0, 3))
         said = dict(line.split()[:2] for line in text.splitlines()[:4])
         row.facts["profiles push"] = (
             f"{said['created']} in {seconds:.0f} s, {said['refused']} refused"
@@ -187,7 +175,7 @@ def a_year(name: str, url: str, study: Path, settings: str) -> Row:
     print(f"== {name}", flush=True)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        mine = copy(study, folder / "study", url, settings)
+        mine = copy(study, folder / "study", server)
         counts, kinds, seconds = push(mine, SERVER)
         total = sum(kinds.values())
         row.facts["push"] = (
@@ -196,7 +184,7 @@ def a_year(name: str, url: str, study: Path, settings: str) -> Row:
         row.must(counts["created"] == total and not counts["dead"], f"not all created: {counts}")
         seen = total + counts["records"]
         row.must(verified(mine, SERVER, row, "push") == seen, "verify saw another number")
-        read_back(row, url, mapped(mine, folder), settings)
+        read_back(row, mine, mapped(mine, folder))
         counts, _, seconds = push(mine, SERVER)
         row.facts["again"] = f"{counts['unchanged']:,} unchanged in {seconds:.1f} s"
         idle = counts["created"] + counts["updated"] + counts["requests"] == 0
@@ -213,13 +201,12 @@ def a_year(name: str, url: str, study: Path, settings: str) -> Row:
         counts, _, _ = push(mine, SERVER)
         row.must(counts["created"] + counts["updated"] == 0, f"after a withdrawal: {counts}")
         verified(mine, SERVER, row, "a withdrawal")
-        killed(row, url, study, folder, total, settings)
+        killed(row, copy(study, folder / "killed", server), total)
     return row
 
 
-def killed(row: Row, url: str, study: Path, folder: Path, total: int, settings: str) -> None:
+def killed(row: Row, other: Path, total: int) -> None:
     """A push is killed in the middle; the next one goes on."""
-    other = copy(study, folder / "killed", url, settings)
     words = [*COMMAND, "push", str(other), "--server", SERVER]
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     outbox = other / ".study-fhir" / "outbox.sqlite"
@@ -236,8 +223,6 @@ def killed(row: Row, url: str, study: Path, folder: Path, total: int, settings: 
 
 def acknowledged(outbox: Path) -> int:
     """How many changes are done."""
-    import sqlite3
-
     if not outbox.exists():
         return 0
     try:
@@ -257,62 +242,18 @@ def await_that(holds: Callable[[], bool]) -> None:
     raise SystemExit("nothing happened for five minutes")
 
 
-@contextmanager
-def sekmet() -> Iterator[str]:
-    """The embedded server, in a process of its own."""
-    program = [sys.executable, str(HERE / "embedded.py")]
-    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        if process.stdin is None or process.stdout is None:
-            raise SystemExit("no pipes")
-        try:
-            yield process.stdout.readline().decode().strip()
-        finally:
-            process.stdin.close()
-
-
-@contextmanager
-def medplum(build: Path) -> Iterator[str]:
-    """Medplum's FHIR router with its repository in memory."""
-    with subprocess.Popen(
-        ["node", "server.mjs"],  # noqa: S607  whichever node there is
-        cwd=build,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as process:
-        if process.stdin is None or process.stdout is None:
-            raise SystemExit("no pipes")
-        try:
-            yield process.stdout.readline().split()[1].decode()
-        finally:
-            process.stdin.close()
-
-
-@contextmanager
-def hapi(build: Path, **properties: Any) -> Iterator[str]:
-    """HAPI FHIR JPA on H2 in memory; its log goes to a file, for a full pipe would stop it."""
-    settings = [f"-D{name.replace('_', '.')}={value}" for name, value in properties.items()]
-    words = ["java", "-Xmx1g", "-XX:+UseSerialGC", "-Dport=0", "-Dparent=true", *settings, "-cp",
-             f"{build}/target/hapi-peer-1.jar:{build}/target/lib/*", "peer.HapiPeer"]  # fmt: skip
-    with (
-        tempfile.TemporaryFile() as log,
-        subprocess.Popen(
-            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
-        ) as process,
-    ):
-        if process.stdin is None or process.stdout is None:
-            raise SystemExit("no pipes")
-        try:
-            for line in process.stdout:
-                if line.startswith(b"READY"):
-                    yield line.split()[1].decode()
-                    return
-            raise SystemExit("HAPI did not start")
-        finally:
-            process.stdin.close()
+def write_table(text: str, file: Path) -> None:
+    """Put the table where the page has it, between its marks."""
+    page = file.read_text(encoding="utf-8")
+    before, _, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not end:
+        raise SystemExit(f"{file} has no {BEGIN} and {END}")
+    file.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
 
 
 def table(rows: list[Row]) -> str:
-    """The table for docs/servers.md."""
+    """What happened on each server, as a table."""
     names = list(dict.fromkeys(name for row in rows for name in row.facts))
     lines = ["| server | " + " | ".join(names) + " | faults |", "| --- " * (len(names) + 2) + "|"]
     for row in rows:
@@ -331,33 +272,22 @@ def main() -> int:
     parser.add_argument(
         "--subjects", type=int, help="only so many of the study's; all if not given"
     )
-    parser.add_argument("--table", type=Path, help="write the table here too")
+    parser.add_argument("--table", type=Path, help="put the table into this page, docs/servers.md")
     given = parser.parse_args()
-    servers: dict[str, Any] = {"sekmet": sekmet}
-    if given.medplum:
-        servers["medplum"] = lambda: medplum(given.medplum)
-    else:
-        print("skipped: Medplum's router (give --medplum DIR; it needs node and npm)")
-    if given.hapi:
-        servers["hapi"] = lambda: hapi(given.hapi)
-        limit = {"storage_maximumTransactionBundleSize": 100}
-        servers["hapi-100"] = lambda: hapi(given.hapi, **limit)
-        servers["hapi-strict"] = lambda: hapi(given.hapi, validate="true")
-    else:
-        print("skipped: HAPI (give --hapi DIR; it needs java and mvn)")
+    servers = every_server(given.medplum, given.hapi)
     rows = []
     with tempfile.TemporaryDirectory() as temporary:
         study = given.study
         if given.subjects:
             study = fewer(study, Path(temporary) / "few", given.subjects)
         for name in given.only or servers:
-            with servers[name]() as url:
-                rows.append(a_year(name, url, study, SETTINGS.get(name, "")))
+            with servers[name]() as server:
+                rows.append(a_year(name, server, study))
             print("   " + "; ".join(f"{fact}: {said}" for fact, said in rows[-1].facts.items()))
     text = table(rows)
     print(text)
     if given.table:
-        given.table.write_text(text + "\n", encoding="utf-8")
+        write_table(text, given.table)
     return 1 if any(row.faults for row in rows) else 0
 
 
