@@ -241,6 +241,8 @@ def _reference(compiler: Compiler, declared: dict[str, Any]) -> Check:
     targets = list(declared.get("targetProfile", ()))
     allowed = _target_types(compiler, targets)
     profiles = [url for url in targets if not _is_base(url)]
+    base = [url for url in targets if _is_base(url)]
+    plain = _target_types(compiler, base) if base else frozenset()
     release = compiler.definitions.release
 
     def check(value: Any, _sibling: Any, context: Context) -> Found:
@@ -276,7 +278,7 @@ def _reference(compiler: Compiler, declared: dict[str, Any]) -> Check:
             text = f"the type '{stated}' is not one of {', '.join(sorted(allowed))}"
             found = [*found, Issue("error", "structure", "", text, "Reference_REF_WrongTarget")]
         if type(reference) is str and targets:
-            more = _target(compiler, reference, allowed, profiles, context)
+            more = _target(compiler, reference, allowed, profiles, plain, context)
             found = [*(found or ()), *more]
         return found
 
@@ -288,6 +290,7 @@ def _target(
     reference: str,
     allowed: frozenset[str] | None,
     profiles: list[str],
+    plain: frozenset[str] | None,
     context: Context,
 ) -> list[Issue]:
     target = context.scope.resolve(reference, context.root, context.bundle, context.full_url)
@@ -301,7 +304,7 @@ def _target(
     if allowed is not None and kind not in allowed and isinstance(kind, str):
         text = f"invalid resource target type: found {kind}, expected one of {sorted(allowed)}"
         return [Issue("error", "structure", "", text, "Reference_REF_BadTargetType")]
-    if profiles and not _conforms(compiler, target, profiles, allowed, context):
+    if profiles and not _conforms(compiler, target, profiles, plain, context):
         text = f"the target conforms to none of the profiles {', '.join(profiles)}"
         return [Issue("error", "structure", "", text, "Reference_REF_CantMatchChoice")]
     return []
@@ -311,10 +314,13 @@ def _conforms(
     compiler: Compiler,
     target: dict[str, Any],
     profiles: list[str],
-    allowed: frozenset[str] | None,
+    plain: frozenset[str] | None,
     context: Context,
 ) -> bool:
+    """Whether a target is of a type that may be plain, or meets one of the profiles of its type."""
     kind = target.get("resourceType")
+    if plain is None or kind in plain:
+        return True
     for url in profiles:
         structure = compiler.definitions.structure(url)
         if structure is None or structure.get("type") != kind:
@@ -324,10 +330,7 @@ def _conforms(
         found = check(target, None, inner) if check else None
         if not any(i.severity in ("error", "fatal") for i in found or ()):
             return True
-    wanted = {
-        s["type"] for url in profiles if (s := compiler.definitions.structure(url)) is not None
-    }
-    return allowed is not None and kind not in wanted
+    return False
 
 
 def _doubtful(kind: str, allowed: frozenset[str]) -> Issue:

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from adapter.validation import Validator
 from adapter.validation.issues import Issue
 from adapter.validation.references import RunIndex, Scope, check_internal, check_reference
 
 BASE = "http://ex.com/fhir/"
 ONE = "urn:uuid:11111111-1111-4111-8111-111111111111"
 TWO = "urn:uuid:22222222-2222-4222-8222-222222222222"
+R5_ELEMENTS = "http://hl7.org/fhir/5.0/StructureDefinition/extension-ResearchStudy"
 PATIENT = {"resourceType": "Patient", "id": "p1"}
 
 
@@ -191,3 +193,33 @@ def test_canonicals_may_name_what_the_resource_holds() -> None:
     assert check_internal("canonical", "#t", "", scope, resource) == []
     assert check_internal("canonical", "#z", "", scope, resource)[0].severity == "error"
     assert check_internal("uri", "#z", "", scope, resource)[0].severity == "warning"
+
+
+def party(reference: str) -> dict[str, Any]:
+    """A study in R4 with a party as R5 has it: HL7 allows it a plain role, or R5's profile of it."""
+    extension = f"{R5_ELEMENTS}.associatedParty"
+    role = {"text": "Contact"}
+    parts = [
+        {"url": "role", "valueCodeableConcept": role},
+        {"url": "party", "valueReference": {"reference": reference}},
+    ]
+    stated = {"resourceType": "ResearchStudy", "id": "s", "status": "active"}
+    return stated | {"extension": [{"url": extension, "extension": parts}]}
+
+
+@pytest.mark.parametrize(
+    ("target", "wrong"),
+    [
+        ({"resourceType": "PractitionerRole", "id": "r", "code": [{"text": "Contact"}]}, []),
+        ({"resourceType": "Organization", "id": "r", "name": "A hospital"}, []),
+        ({"resourceType": "Patient", "id": "r"}, ["Reference_REF_CantMatchChoice"]),
+    ],
+)
+def test_a_target_may_be_plain_where_its_type_stands_beside_profiles(
+    target: dict[str, Any], wrong: list[str]
+) -> None:
+    study = party(f"{target['resourceType']}/r")
+    entries = [(f"{BASE}ResearchStudy/s", study), (f"{BASE}{target['resourceType']}/r", target)]
+    found = Validator("R4").validate(bundle("collection", *entries))
+    ids = [one.messageId for one in found if str(one.messageId).startswith("Reference_REF")]
+    assert ids == wrong
