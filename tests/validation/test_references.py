@@ -196,7 +196,7 @@ def test_canonicals_may_name_what_the_resource_holds() -> None:
 
 
 def party(reference: str) -> dict[str, Any]:
-    """A study in R4 with a party as R5 has it: HL7 allows it a plain role, or R5's profile of it."""
+    """A study in R4 with a party as R5 has it, which may be a plain role or R5's profile of it."""
     extension = f"{R5_ELEMENTS}.associatedParty"
     role = {"text": "Contact"}
     parts = [
