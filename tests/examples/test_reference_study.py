@@ -147,3 +147,16 @@ def test_a_sick_child_s_oxygen_need_falls(mapped: MapResult) -> None:
     for course in courses.values():
         values = [value for _, value in sorted(course)]
         assert values == sorted(values, reverse=True)
+
+
+def test_it_shows_what_a_study_may_hold(mapped: MapResult) -> None:
+    """Settings of a ventilator with their support, what was not measured, ranges by age, files."""
+    every = [m.resource for m in mapped.resources]
+    found = [each for each in every if each["resourceType"] == "Observation"]
+    parts = [each for each in found if "partOf" in each]
+    assert len(parts) > 1000
+    assert all(each["partOf"][0]["reference"].startswith("Procedure/") for each in parts)
+    reasons = {r["dataAbsentReason"]["coding"][0]["code"] for r in found if "dataAbsentReason" in r}
+    assert reasons == {"not-performed"}
+    assert any("age" in each.get("referenceRange", [{}])[0] for each in found)
+    assert any(each["resourceType"] == "DocumentReference" for each in every)

@@ -120,6 +120,11 @@ class Faults:
         self._spoil(FORMS, row, "illness_days", "-3", "out-of-range", "cell", "below zero")
         row = self._form("respiratory_support")
         self._spoil(FORMS, row, "rs_end", "2023-01-01 08:00", "date-order", "row", "ends first")
+        for given in self.forms:  # what was set in that period
+            same = given["record_id"] == row["record_id"]
+            if same and given.get("day_support") == row["redcap_repeat_instance"]:
+                self._expect(FORMS, given, "day_support", "unknown-reference", "cell",
+                             "the period is rejected")  # fmt: skip
         busy = {r["record_id"] for r in self.forms
                 if r.get("redcap_repeat_instrument") == "adverse_event"}  # fmt: skip
         row = self._form("exosome_dose", lambda row: row["record_id"] not in busy)

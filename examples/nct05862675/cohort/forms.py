@@ -10,6 +10,10 @@ from cohort.dictionary import REPEATING
 
 BATCHES = ("EXO-2306-A", "EXO-2311-B", "EXO-2405-C", "EXO-2412-D")
 ADULT_ASSENT = 8  # years from which the child is asked
+NOT_DONE = "-99"  # the study's code for what was to be measured and was not
+UNMEASURED = 17  # the minute of a round in which nobody had a thermometer
+TOO_YOUNG = 1.5  # years below which a child rarely lies still on the first day
+VENTILATED = ("4", "5")  # codes of support with a pressure at the end of a breath
 SECOND_DOSE = 2  # days after the first; an event is blamed on a dose that was given before it
 
 Cells = dict[str, str]
@@ -38,7 +42,8 @@ def base(child: Child) -> Cells:
         "record_id": child.record, "redcap_data_access_group": "chongqing",
         "child_name": child.name, "national_id": f"50010{child.born:%Y%m%d}{child.number:04d}X",
         "guardian_phone": f"139-2300-{child.number:04d}", "birth_date": f"{child.born}",
-        "sex": child.sex, "study_group": child.group, "enrol_date": f"{child.enrolled}",
+        "sex": child.sex, "study_group": child.group, "screen_date": f"{_screened(child)}",
+        "enrol_date": f"{child.enrolled}",
         "age_years": f"{child.age:.2f}", "demographics_complete": "2",
         "consent_date": f"{child.enrolled}", "guardian_name": child.guardian,
         "guardian_relation": rng.choice("1112223"),
@@ -52,6 +57,13 @@ def base(child: Child) -> Cells:
         cells |= {"wd_date": f"{child.withdrawn}", "wd_reason": rng.choice("12"),
                   "withdrawal_complete": "2"}  # fmt: skip
     return cells
+
+
+def _screened(child: Child) -> dt.date:
+    """The day of admission; healthy children are looked at some days before."""
+    if child.admitted:
+        return child.admitted.date()
+    return child.enrolled - dt.timedelta(days=1 + child.number % 5)
 
 
 def _stay(child: Child) -> Cells:
@@ -93,10 +105,23 @@ def daily_course(child: Child) -> Iterator[Cells]:
         cells = {"day_time": moment(day.time), "hr": str(day.hr), "rr": str(day.rr),
                  "temp": f"{day.temp}", "spo2": str(day.spo2), "support_now": day.support}  # fmt: skip
         if day.support != "0":
-            cells |= {"fio2": str(day.fio2), "o2_flow": f"{day.flow}"}
+            cells |= {"fio2": str(day.fio2), "o2_flow": f"{day.flow}",
+                      "day_support": _period_at(child, day.time)}  # fmt: skip
+        if day.support in VENTILATED:
+            cells["peep"] = str(4 + child.severity)
+        if day.time.minute == UNMEASURED:
+            cells["temp"] = NOT_DONE
         if day.pressure:
             cells |= {"sbp": str(day.pressure[0]), "dbp": str(day.pressure[1])}
         yield cells
+
+
+def _period_at(child: Child, time: dt.datetime) -> str:
+    """The number of the period of support that a moment lies in."""
+    for number, (_, start, end) in enumerate(supports(child), start=1):
+        if start <= time < end:
+            return str(number)
+    return ""
 
 
 def respiratory_support(child: Child) -> Iterator[Cells]:
@@ -118,7 +143,8 @@ def lung_function(child: Child) -> Iterator[Cells]:
         if child.age >= 5:
             yield cells | spirometry(child, share)
         else:
-            yield cells | {"tptef_te": f"{34 * share:.1f}"}
+            asleep = child.age >= TOO_YOUNG or phase == "2"
+            yield cells | {"tptef_te": f"{34 * share:.1f}" if asleep else NOT_DONE}
 
 
 def medication(child: Child) -> Iterator[Cells]:
@@ -162,7 +188,8 @@ def sequencing(child: Child) -> Iterator[Cells]:
         return
     rng = child.rng
     cells = {"seq_sample": airway_sample(child),
-             "seq_date": f"{child.enrolled + dt.timedelta(days=3)}"}  # fmt: skip
+             "seq_date": f"{child.enrolled + dt.timedelta(days=3)}",
+             "seq_file": f"tngs-{child.enrolled:%y%m%d}-{7919 * child.number % 10007}.fastq.gz"}  # fmt: skip
     if child.group == EXPERIMENTAL:
         first, second = rng.sample("1234567", 2)
         cells |= {"seq_target1": first, "seq_reads1": str(rng.randrange(200, 90_000))}

@@ -9,8 +9,11 @@ from cohort.children import Child
 from cohort.forms import Cells, moment
 
 COLUMNS = (
-    "order_no record_id patient_name test result unit ref_low ref_high flag collected_at sample_id"
+    "order_no record_id patient_name test result unit ref_low ref_high ref_age_from ref_age_to "
+    "flag collected_at sample_id"
 ).split()
+AGES = ("1", "15")  # years that the ranges of blood counts hold for
+BLOOD_COUNT = ("WBC", "NEU%", "HGB", "PLT")
 
 # test -> unit, reference range
 TESTS = {
@@ -63,9 +66,11 @@ def _draw(child: Child, number: int, day: int, results: dict[str, float]) -> Ite
         if test == "CRP" and value < 0.5:
             text, value = "<0.5", 0.4
         flag = "H" if value > float(high) else "L" if value < float(low) else "N"
+        ages = AGES if test in BLOOD_COUNT else ("", "")
         yield {
             "order_no": f"L{child.record}-{number}", "record_id": child.record,
             "patient_name": child.name, "test": test, "result": text, "unit": unit,
-            "ref_low": low, "ref_high": high, "flag": flag, "collected_at": moment(time),
+            "ref_low": low, "ref_high": high, "ref_age_from": ages[0], "ref_age_to": ages[1],
+            "flag": flag, "collected_at": moment(time),
             "sample_id": f"CQ{child.record}-S1" if test in SERUM and number == 1 else "",
         }  # fmt: skip
