@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import partial
 from typing import Any, TypeAlias
 
 from adapter.errors import ConfigurationError
 from adapter.fhir.order import references
 from adapter.mapped import Mapped
+from adapter.privacy import refusals
 from adapter.recipes import (
     Assembly,
     Ledger,
@@ -88,8 +90,7 @@ def map_study(study: Study, progress: Progress = silent) -> MapResult:
     Raises ConfigurationError, SourceError and LedgerError.
     """
     tables = read_sources(study.settings.sources)
-    recipes = compile_recipes(Scope(study.settings, tables, study.codes, study.pseudonym))
-    assembly = assemble(recipes, tables, study.settings.collision_limit)
+    assembly = assembled(study, tables)
     mapped = [*_study_level(study, tables, assembly), *_subjects(study, assembly, progress)]
     passed, dropped = _gate(study, mapped, assembly.ledger, progress)
     groups, refused = _gate(study, _cohorts(study, assembly, passed), assembly.ledger, progress)
@@ -102,15 +103,31 @@ def map_study(study: Study, progress: Progress = silent) -> MapResult:
         rejects,
         tables,
         dropped,
-        refused=frozenset(
-            f"{kind}/{study.context.id(kind, key)}" for kind in KINDS for key in assembly.refused
-        ),
+        refused=_refused(study, assembly),
         refused_subjects=frozenset(
             study.context.id("Patient", key) for key in assembly.refused_subjects
         ),
     )
     result.ledger.update(_ledger(study, assembly.ledger, rejects, result.counts))
     return result
+
+
+def assembled(study: Study, tables: Mapping[str, Table]) -> Assembly:
+    """The rows as entities; what consent does not cover is held back here, before all else."""
+    settings = study.settings
+    recipes = compile_recipes(Scope(settings, tables, study.codes, study.pseudonym))
+    gate = partial(refusals, needed=settings.consent, today=study.today)
+    return assemble(
+        recipes, tables, settings.collision_limit, gate if settings.consent.required else None
+    )
+
+
+def _refused(study: Study, assembly: Assembly) -> frozenset[str]:
+    """What rejected rows would have made, as Type/id."""
+    to = study.context
+    ids = {f"{kind}/{to.id(kind, key)}" for kind in KINDS for key in assembly.refused}
+    made = (resource for entity in assembly.held for resource in map_entity(entity, to))
+    return frozenset(ids.union(f"{each['resourceType']}/{each['id']}" for each in made))
 
 
 # --- the study itself --------------------------------------------------------------------------

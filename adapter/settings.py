@@ -53,6 +53,15 @@ class RecipeSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsentSettings:
+    """What a subject's data need before they may leave: nothing unless ``required``."""
+
+    required: bool = False
+    own_from: int | None = None  # years: from this age the child's own assent
+    genetics: bool = False  # sequencing needs a consent that names genetics
+
+
+@dataclass(frozen=True, slots=True)
 class AuthSettings:
     """Who we are towards a FHIR server; ``type`` is none, basic, bearer, oauth2 or smart."""
 
@@ -96,6 +105,7 @@ class StudySettings:
     status: str | None
     title: str | None
     accepted_rejects: int
+    consent: ConsentSettings
     collision_limit: float
     sites: Mapping[str, Mapping[str, Any]]
     products: Mapping[str, Mapping[str, Any]]
@@ -190,6 +200,7 @@ def load_study(folder: Path, fhir: str | None = None) -> StudySettings:
         status=data.get("status"),
         title=data.get("title"),
         accepted_rejects=data.get("rejects", {}).get("accept", 0),
+        consent=_consent(data.get("consent", {})),
         collision_limit=float(data.get("collision-limit", "1%").rstrip("%")) / 100,
         sites=data.get("sites", {}),
         products=data.get("products", {}),
@@ -206,6 +217,12 @@ def load_study(folder: Path, fhir: str | None = None) -> StudySettings:
         outbox=_outbox(folder, data.get("outbox")) or state / "outbox.sqlite",
         key_file=folder / data["key-file"] if "key-file" in data else state / "study.key",
         yaml=file,
+    )
+
+
+def _consent(spec: Mapping[str, Any]) -> ConsentSettings:
+    return ConsentSettings(
+        spec.get("required", False), spec.get("own-from"), spec.get("genetics", False)
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +30,8 @@ class Study:
         self.settings: StudySettings = load_study(self.folder, fhir)
         self._announce = announce
         self.passed: set[str] = set()  # content hashes that the gate has let through
+        # by which a consent has expired or a child has come of age: YYYY-MM-DD at the study's place
+        self.today = dt.datetime.now(self.settings.time_zone).date().isoformat()
 
     @cached_property
     def key(self) -> bytes:

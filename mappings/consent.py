@@ -2,6 +2,7 @@
 
 https://hl7.org/fhir/R4/consent.html: ``policyRule`` or ``policy`` is needed (ppc-1).
 https://hl7.org/fhir/R5/consent.html: no scope; the decision stands on top, grantors give it.
+What the guardian's consent excludes is a provision within: an exception to the one around it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from mappings.entities import Consent
 from mappings.values import concepts, in_study, period
 
 DAY = len("2024-01-31")
+INFORMED = "Informed consent"
+EXCLUDED = {"code": "genetics", "action": "export"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +29,17 @@ class _Given:
     by: Resource | str | None
     what: str
 
+    @property
+    def period(self) -> Resource | None:
+        """From its date until it was withdrawn or expires, whichever is first."""
+        ends = [end for end in (self.consent.withdrawn, self.consent.expires) if end]
+        return period(self.consent.date, min(ends, default=None))
+
 
 def consents(consent: Consent, to: Context) -> list[Resource]:
     """The guardian's informed consent, and the child's assent when the child was asked."""
     guardian = consent.guardian and to.reference("RelatedPerson", consent.key)
-    found = [_consent(_Given(consent, consent.decision, guardian, "Informed consent"), to)]
+    found = [_consent(_Given(consent, consent.decision, guardian, INFORMED), to)]
     if consent.assent:
         child = to.reference("Patient", consent.subject)
         given = _Given(consent, consent.assent, child, "Assent of the child")
@@ -58,7 +67,11 @@ def _r4(given: _Given, to: Context) -> dict[str, Any]:
         "dateTime": given.consent.date,
         "performer": [given.by] if given.by else None,
         "policyRule": _policy(given, to),
-        "provision": fields(type_=given.decision, **_provision(given, to)),
+        "provision": fields(
+            type_=given.decision,
+            **_provision(given, to),
+            provision=[{"type": "deny", **each} for each in _excluded(given, to)],
+        ),
     }
 
 
@@ -66,12 +79,12 @@ def _r5(given: _Given, to: Context) -> dict[str, Any]:
     return {
         "subject": to.reference("Patient", given.consent.subject),
         "date": given.consent.date[:DAY],
-        "period": period(given.consent.date, given.consent.withdrawn),
+        "period": given.period,
         "grantor": [given.by] if given.by else None,
         "regulatoryBasis": [_policy(given, to)],
         "policyBasis": {"reference": to.reference("ResearchStudy", to.study)},
         "decision": given.decision,
-        "provision": [_provision(given, to)],
+        "provision": [fields(**_provision(given, to), provision=_excluded(given, to))],
     }
 
 
@@ -88,6 +101,22 @@ def _policy(given: _Given, to: Context) -> Resource:
 
 def _provision(given: _Given, to: Context) -> Resource:
     return fields(
-        period=period(given.consent.date, given.consent.withdrawn),
+        period=given.period,
         purpose=[to.coding("consent-purpose", "research")],
     )
+
+
+def _excluded(given: _Given, to: Context) -> list[Resource]:
+    """What a consent denies of what it permits: a content (``code``) or an ``action``.
+
+    What is permitted apart needs no provision of its own: the one around it says so.
+    """
+    consent = given.consent
+    if given.decision == "deny" or given.what != INFORMED:
+        return []
+    denied = {"code": consent.genetics == "deny", "action": consent.export == "deny"}
+    return [
+        {element: [to.coded("consent-exclusion", EXCLUDED[element])]}
+        for element, is_denied in denied.items()
+        if is_denied
+    ]

@@ -253,7 +253,11 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consent:
-    """Informed consent by a guardian, and the child's assent where asked."""
+    """Informed consent by a guardian, and the child's assent where asked.
+
+    ``genetics`` and ``export`` may be excluded from what is permitted: sequencing, and sending
+    data out at all.
+    """
 
     key: Key
     subject: Key
@@ -262,6 +266,9 @@ class Consent:
     guardian: str | None = None  # relationship: mother, father, parent, guardian
     assent: str | None = None  # permit | deny, when the child was asked
     withdrawn: str | None = None  # date
+    expires: str | None = None  # the last date on which it holds
+    genetics: str | None = None  # permit | deny, when it was asked for apart
+    export: str | None = None  # permit | deny
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

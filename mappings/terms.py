@@ -31,8 +31,8 @@ TERM_TABLES: dict[tuple[str, str], str] = {
 
 # Fields that hold a FHIR date or date-time.
 DATE_FIELDS = frozenset(
-    "birth_year collected date deceased end ended enrolled onset processed randomized received "
-    "recorded screened signed_up start until when withdrawn".split()
+    "birth_year collected date deceased end ended enrolled expires onset processed randomized "
+    "received recorded screened signed_up start until when withdrawn".split()
 )
 
 # Fields whose words FHIR itself fixes (required bindings of type code).
@@ -48,6 +48,8 @@ WORDS: dict[tuple[str, str], frozenset[str]] = {
     ("Disposition", "status"): frozenset(("withdrawn", "off-study", "ineligible")),
     ("Consent", "decision"): frozenset(("permit", "deny")),
     ("Consent", "assent"): frozenset(("permit", "deny")),
+    ("Consent", "export"): frozenset(("permit", "deny")),
+    ("Consent", "genetics"): frozenset(("permit", "deny")),
     ("Sample", "state"): frozenset(
         ("available", "unavailable", "unsatisfactory", "entered-in-error")
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 import click
@@ -12,7 +13,7 @@ from waitress.server import create_server
 from adapter.cli.console import output
 from adapter.errors import ConfigurationError, UsageError, Where
 from adapter.settings import load_study, read_private
-from adapter.web import create_app
+from adapter.web import Token, create_app
 
 TOKEN = "STUDY_FHIR_TOKEN"  # noqa: S105 - the name of a variable
 MAX_BODY = 16_000_000  # bytes; beyond the application's own limit, so that it can answer 413
@@ -31,16 +32,19 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 )
 @click.option(
     "--token-file",
-    type=click.Path(path_type=Path),
-    help=f"File (mode 0600) with the bearer token of callers; else ${TOKEN}.",
+    "token_files",
+    metavar="[STUDY=]FILE",
+    multiple=True,
+    help="File (mode 0600) with the bearer token of callers, or of those of one study; "
+    f"may be repeated; else ${TOKEN}.",
 )
-def command(studies: tuple[Path, ...], host: str, port: int, token_file: Path | None) -> None:
+def command(studies: tuple[Path, ...], host: str, port: int, token_files: tuple[str, ...]) -> None:
     """Serve studies over HTTP: start pushes and follow them. Ctrl-C ends it.
 
     STUDIES are study folders. docs/service.md describes the routes.
     """
     folders = named(studies)
-    app = create_app(folders, read_token(token_file))
+    app = create_app(folders, read_tokens(token_files, folders))
     with listen(host, port) as listening:
         server = create_server(app, sockets=[listening], ident=None, max_request_body_size=MAX_BODY)
         output.print(
@@ -73,14 +77,23 @@ def named(studies: tuple[Path, ...]) -> dict[str, Path]:
     return folders
 
 
-def read_token(file: Path | None) -> str:
-    """The token of callers, from the file or the environment. Raises ConfigurationError."""
-    if file is None:
+def read_tokens(files: Sequence[str], studies: Container[str]) -> list[Token]:
+    """The tokens of callers, each from ``FILE`` or ``STUDY=FILE``; else from the environment.
+
+    What stands before ``=`` is a study only when it is one of ``studies``: a file may be named so.
+    Raises ConfigurationError.
+    """
+    if not files:
         token = os.environ.get(TOKEN, "").strip()
         if not token:
             raise ConfigurationError(
                 "the service does not start without a token",
                 hint=f"give --token-file FILE, or set {TOKEN}",
             )
-        return token
-    return read_private(file)
+        return [Token(token)]
+    tokens = []
+    for each in files:
+        study, _, file = each.partition("=")
+        own = study in studies and bool(file)
+        tokens.append(Token(read_private(Path(file if own else each)), study if own else None))
+    return tokens

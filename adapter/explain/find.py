@@ -11,8 +11,8 @@ from functools import cached_property
 from typing import Any
 
 from adapter.errors import UsageError
-from adapter.mapping import forms_of, products_of, registered_study
-from adapter.recipes import Assembly, Made, Scope, assemble, compile_recipes
+from adapter.mapping import assembled, forms_of, products_of, registered_study
+from adapter.recipes import Assembly, Made
 from adapter.sources import Table, read_sources
 from adapter.study import Study
 from mappings import Context, Resource, map_entity, map_subject
@@ -53,9 +53,7 @@ class Searched:
     @cached_property
     def assembly(self) -> Assembly:
         """The entities of every subject."""
-        study = self.study
-        recipes = compile_recipes(Scope(study.settings, self.tables, study.codes, study.pseudonym))
-        return assemble(recipes, self.tables, study.settings.collision_limit)
+        return assembled(self.study, self.tables)
 
     @cached_property
     def registered(self) -> tuple[StudyEntity, list[Product], list[Form]]:

@@ -1,5 +1,6 @@
-"""Keeps people unknown: keyed pseudonyms, and the key that makes them."""
+"""Keeps people unknown, and what they did not consent to: keyed pseudonyms, the consent gate."""
 
+from adapter.privacy.consent import refusals
 from adapter.privacy.pseudonyms import fingerprint, id_function, study_key
 
-__all__ = ["fingerprint", "id_function", "study_key"]
+__all__ = ["fingerprint", "id_function", "refusals", "study_key"]

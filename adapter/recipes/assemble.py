@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from adapter.errors import ConfigurationError
+from adapter.recipes.holding import Gate, hold_back
 from adapter.recipes.ledger import Ledger
 from adapter.recipes.origin import Origin
 from adapter.recipes.recipe import Draft, Fault, Recipe, Unit
@@ -37,6 +38,7 @@ class Assembly:
     subjects: dict[Key, list[Made]] = field(default_factory=dict)
     refused: set[Key] = field(default_factory=set)  # keys of rejected rows
     refused_subjects: set[Key] = field(default_factory=set)
+    held: list[Any] = field(default_factory=list)  # entities that consent does not cover
 
     def entities(self) -> Iterable[SubjectEntity]:
         """Every entity of every subject."""
@@ -44,9 +46,15 @@ class Assembly:
 
 
 def assemble(
-    recipes: Sequence[Recipe], tables: Mapping[str, Table], collision_limit: float
+    recipes: Sequence[Recipe],
+    tables: Mapping[str, Table],
+    collision_limit: float,
+    consent: Gate | None = None,
 ) -> Assembly:
-    """Apply the recipes to all rows. Raises ConfigurationError when a key tells no rows apart."""
+    """Apply the recipes to all rows, and hold back what ``consent`` does not let through.
+
+    Raises ConfigurationError when a key tells no rows apart.
+    """
     units = [
         recipe.apply(row)
         for recipe in recipes
@@ -56,6 +64,7 @@ def assemble(
     _unselected(tables, units)
     _duplicates(units, tables, collision_limit)
     _subjects(units, tables)
+    held = hold_back(units, consent) if consent else []
     _links(units)
     ledger = Ledger(tables)
     for unit in units:
@@ -67,6 +76,7 @@ def assemble(
         _entities(units),
         refused={key for unit in dead for key in (unit.key, *(d.key for d in unit.drafts)) if key},
         refused_subjects={unit.key for unit in dead if unit.recipe.entity is Subject and unit.key},
+        held=held,
     )
 
 
@@ -235,7 +245,7 @@ def _entities(units: Sequence[Unit]) -> dict[Key, list[Made]]:
             continue
         for draft in unit.drafts:
             subject = unit.key if unit.recipe.entity is Subject else unit.subject
-            made = Made(_entity(draft, subject), _origin(unit, draft))
+            made = Made(draft.entity_of(subject), _origin(unit, draft))
             if isinstance(made.entity, Disposition):
                 ends[made.entity.subject] = made.entity
             subjects.setdefault(subject or (), []).append(made)
@@ -243,11 +253,6 @@ def _entities(units: Sequence[Unit]) -> dict[Key, list[Made]]:
         first = subjects[key][0]
         subjects[key][0] = replace(first, entity=replace(first.entity, disposition=end))
     return subjects
-
-
-def _entity(draft: Draft, subject: Key | None) -> Any:
-    owner = {} if draft.entity is Subject else {"subject": subject}
-    return draft.entity(key=draft.key, **owner, **draft.values)
 
 
 def _origin(unit: Unit, draft: Draft) -> Origin:

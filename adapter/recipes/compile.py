@@ -11,6 +11,7 @@ from adapter.recipes.compile_cells import Scope, unknown_column
 from adapter.recipes.compile_wide import WideCompiler
 from adapter.recipes.recipe import Checkbox, Field, Link, Recipe
 from adapter.sources import Row
+from mappings.entities import Consent
 from mappings.terms import DATE_FIELDS
 
 ORDERS = (("start", "end"), ("onset", "ended"), ("collected", "received"), ("when", "until"))
@@ -23,9 +24,28 @@ def compile_recipes(scope: Scope) -> list[Recipe]:
     Raises ConfigurationError with the line of study.yaml.
     """
     recipes = [RecipeCompiler(scope, each).compile() for each in scope.settings.recipes.values()]
+    _consent_is_told(scope, recipes)
     for name in scope.tables:
         _every_column_is_named(scope, name, [r for r in recipes if r.source == name])
     return recipes
+
+
+def _consent_is_told(scope: Scope, recipes: Sequence[Recipe]) -> None:
+    """A consent that is required must be somewhere in the sources, or everything is held back."""
+    told = [recipe for recipe in recipes if recipe.entity is Consent]
+    needed = scope.settings.consent
+    fields = {name for recipe in told for name in (*recipe.constants, *_targets(recipe))}
+    if (needed.required and not told) or (needed.genetics and "genetics" not in fields):
+        missing = "genetics of a Consent" if told else "a Consent"
+        raise ConfigurationError(
+            f"consent is required, and no recipe makes {missing}",
+            where=scope.settings.where("consent"),
+            hint="add it to the recipes: docs/study-yaml.md",
+        )
+
+
+def _targets(recipe: Recipe) -> set[str]:
+    return {field.to for field in recipe.fields} | {box.to for box in recipe.checkboxes}
 
 
 def _every_column_is_named(scope: Scope, name: str, recipes: Sequence[Recipe]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from adapter.recipes.cells import Absent, BadCell, Compared, Defaulted, Parser
 from adapter.sources import Row
-from mappings.entities import Key
+from mappings.entities import Key, Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,11 @@ class Draft:
     key: Key
     values: dict[str, Any]
     columns: tuple[str, ...]
+
+    def entity_of(self, subject: Key | None) -> Any:
+        """The entity, of this subject where it is not the subject itself."""
+        owner = {} if self.entity is Subject else {"subject": subject}
+        return self.entity(key=self.key, **owner, **self.values)
 
 
 @dataclass(slots=True)

@@ -6,15 +6,19 @@ https://hl7.org/fhir/R4/async.html and https://hl7.org/fhir/R4/operationoutcome.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from flask import Flask, Response
 
 from adapter.service import push_study
 from adapter.web import auth, errors, health, validation
+from adapter.web.auth import Token
+from adapter.web.idempotency import Answers
 from adapter.web.runs import Runs, Sync
 from adapter.web.sync import blueprint as sync_blueprint
+
+__all__ = ["Token", "create_app"]
 
 MAX_BODY = 1_000_000  # bytes
 
@@ -26,10 +30,17 @@ HEADERS = {
 }
 
 
-def create_app(studies: Mapping[str, Path], token: str, *, sync: Sync = push_study) -> Flask:
+def create_app(
+    studies: Mapping[str, Path],
+    tokens: str | Sequence[Token],
+    *,
+    sync: Sync = push_study,
+    answers: Answers | None = None,
+) -> Flask:
     """The service for these studies (name -> study folder), as a WSGI application.
 
-    ``sync`` is what a run executes. Raises ConfigurationError when the token is too weak.
+    One text for ``tokens`` opens all studies. ``sync`` is what a run executes, ``answers`` what
+    remembers idempotency keys. Raises ConfigurationError when a token is too weak.
     """
     app = Flask(__name__, static_folder=None)
     app.debug = False  # whatever FLASK_DEBUG says: a debugger would show health data
@@ -40,11 +51,11 @@ def create_app(studies: Mapping[str, Path], token: str, *, sync: Sync = push_stu
     )
     app.url_map.merge_slashes = False  # no redirects
     errors.register(app)
-    auth.register(app, token)
+    auth.register(app, [Token(tokens)] if isinstance(tokens, str) else tokens)
     app.after_request(_headers)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(validation.blueprint)
-    app.register_blueprint(sync_blueprint(studies, Runs(sync)))
+    app.register_blueprint(sync_blueprint(studies, Runs(sync), answers or Answers()))
     return app
 
 

@@ -28,6 +28,7 @@ STATUS = {
     408: ("timeout", "the request did not arrive in time"),
     413: ("too-long", "the request body is too large"),
     415: ("not-supported", "the request body must be application/json"),
+    422: ("business-rule", "this Idempotency-Key came before, with another body"),
 }
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")

@@ -5,36 +5,40 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import NotFound
 
 from adapter.errors import UsageError
 from adapter.settings import load_study
+from adapter.web import auth
 from adapter.web.body import json_object
 from adapter.web.errors import RETRY_AFTER
+from adapter.web.idempotency import HEADER, Answers
 from adapter.web.runs import Runs
 
 
-def blueprint(studies: Mapping[str, Path], runs: Runs) -> Blueprint:
-    """The routes to start a run and to ask how it goes."""
+def blueprint(studies: Mapping[str, Path], runs: Runs, answers: Answers) -> Blueprint:
+    """The routes to start a run and to ask how it goes.
+
+    What the caller's token does not open is answered as what is not there.
+    """
     routes = Blueprint("sync", __name__)
 
     @routes.post("/studies/<study>/sync")
     def start(study: str) -> Response:
         """202 and the address of the run; 409 while another one is under way."""
-        if study not in studies:
+        if study not in studies or not auth.opens(study):
             raise NotFound
-        run = runs.start(study, studies[study], _server(studies[study]))
-        response = jsonify(run.to_json())
-        response.status_code = 202
-        response.headers["Content-Location"] = f"/runs/{run.id}"
-        return response
+        folder = studies[study]
+        scope = auth.caller() + study.encode()
+        key, body = request.headers.get(HEADER), request.get_data()
+        return answers.once(scope, key, body, lambda: _started(runs, study, folder))
 
     @routes.get("/runs/<id_>")
     def show(id_: str) -> Response:
         """202 while it runs; 200 and its summary when it has ended, well or not."""
         run = runs.find(id_)
-        if run is None:
+        if run is None or not auth.opens(run.study):
             raise NotFound
         response = jsonify(run.to_json())
         if run.state == "running":
@@ -44,6 +48,14 @@ def blueprint(studies: Mapping[str, Path], runs: Runs) -> Blueprint:
         return response
 
     return routes
+
+
+def _started(runs: Runs, study: str, folder: Path) -> Response:
+    run = runs.start(study, folder, _server(folder))
+    response = jsonify(run.to_json())
+    response.status_code = 202
+    response.headers["Content-Location"] = f"/runs/{run.id}"
+    return response
 
 
 def _server(folder: Path) -> str:

@@ -77,6 +77,9 @@ CONSENT = Consent(
     guardian="mother",
     assent="permit",
     withdrawn="2024-05-01",
+    expires="2034-02-28",
+    genetics="permit",
+    export="permit",
 )
 VISIT = Visit(
     key=STAY,
@@ -268,6 +271,15 @@ def edges() -> Sequence[SubjectEntity]:
     return (
         Subject(key=("02",), arm="control group1", sex="male", enrolled="2024"),
         Consent(key=("02", "c"), subject=("02",), date="2024-01", decision="deny", assent="deny"),
+        Consent(
+            key=("02", "d"),
+            subject=("02",),
+            date="2024-02",
+            guardian="guardian",
+            expires="2034-02",
+            genetics="deny",
+            export="deny",
+        ),
         Visit(key=("02", "v"), subject=("02",), kind="outpatient", start="2024-01-10"),
         Visit(key=("02", "w"), subject=("02",), kind="emergency", start="2024-01"),
         Visit(

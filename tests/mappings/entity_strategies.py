@@ -29,10 +29,16 @@ DATES = DAYS | DAYS.map(lambda d: d[:7]) | DAYS.map(lambda d: d[:4])
 MOMENTS = DATES | DAYS.map(lambda d: f"{d}T08:30:00+08:00")
 NUMBERS = st.decimals(-(10**6), 10**6, places=2, allow_nan=False)
 TEXTS = st.text(st.characters(codec="utf-8", categories=("L", "N", "P")), min_size=1, max_size=12)
-PERIODS = (("start", "end"), ("when", "until"), ("date", "withdrawn"), ("onset", "ended"))
+PERIODS = (
+    ("start", "end"),
+    ("when", "until"),
+    ("date", "withdrawn"),
+    ("date", "expires"),
+    ("onset", "ended"),
+)
 KEYS = st.lists(TEXTS, min_size=1, max_size=3).map(tuple)
 DATE_FIELDS = frozenset(
-    {"collected", "date", "deceased", "end", "ended", "enrolled", "onset", "processed"}
+    {"collected", "date", "deceased", "end", "ended", "enrolled", "expires", "onset", "processed"}
     | {"randomized", "received", "recorded", "screened", "signed_up", "start", "until", "when"}
     | {"withdrawn"}
 )

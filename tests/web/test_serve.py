@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,6 +107,42 @@ def test_missing_and_empty_token_files(study: Path, tmp_path: Path) -> None:
     empty.touch(0o600)
     with pytest.raises(ConfigurationError, match="empty"):
         invoke(study, "--token-file", empty)
+
+
+def test_w02_a_token_file_for_each_study(
+    study: Path, tmp_path: Path, token_file: Path, listening: Listening
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(study, other)
+    text = (other / "study.yaml").read_text(encoding="utf-8").replace(STUDY, "TEST02")
+    (other / "study.yaml").write_text(text, encoding="utf-8")
+    own = tmp_path / "own"
+    own.write_text("t0ken-of-one-study-0123456789", encoding="ascii")
+    own.chmod(0o600)
+    files = ("--token-file", token_file, "--token-file", f"{STUDY}={own}")
+    invoke(study, other, "--port", 0, *files)
+    assert listening.app is not None
+
+    def codes(token: str) -> list[int]:
+        headers = {"Authorization": f"Bearer {token}"}
+        assert listening.app is not None
+        client = listening.app.test_client()
+        addresses = [f"/studies/{name}/sync" for name in (STUDY, "TEST02")]
+        body = {"server": "none"}  # nothing starts: 400 is as far as a caller with access gets
+        return [client.post(a, json=body, headers=headers).status_code for a in addresses]
+
+    assert codes(TOKEN) == [400, 400]
+    assert codes("t0ken-of-one-study-0123456789") == [400, 404]
+
+
+def test_w02_only_a_study_that_is_served_stands_before_the_file(
+    study: Path, tmp_path: Path, token_file: Path, listening: Listening
+) -> None:
+    strange = token_file.rename(tmp_path / "a=b")
+    invoke(study, "--port", 0, "--token-file", strange)
+    assert listening.ran
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        invoke(study, "--port", 0, "--token-file", f"NOTHING={strange}")
 
 
 def test_two_folders_of_one_study(study: Path, token_file: Path) -> None:
