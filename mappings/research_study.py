@@ -23,6 +23,7 @@ from mappings.entities import (
     StudyIdentifier,
 )
 from mappings.organization import OrganizationKeys, organization_reference
+from mappings.plan_definition import has_protocol
 from mappings.practitioner import role_key, telecom
 from mappings.registry_terms import country_concept, registry_concept, registry_term
 from mappings.study_extensions import LINK_ID, progress_statuses, shaped, study_elements
@@ -158,7 +159,7 @@ def _identifier(identifier: StudyIdentifier, to: Context) -> Resource:
 
 
 def _protocol(study: Study, to: Context) -> list[Resource]:
-    if study.arms or study.interventions:
+    if has_protocol(study):
         return [to.reference("PlanDefinition", study.key)]
     return []
 

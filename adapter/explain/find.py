@@ -12,7 +12,7 @@ from typing import Any
 
 from adapter.errors import UsageError
 from adapter.mapping import forms_of, products_of, registered_study
-from adapter.recipes import Assembly, Made, Scope, assemble, compile_recipes
+from adapter.recipes import Assembly, Made, assemble, compile_recipes
 from adapter.sources import Table, read_sources
 from adapter.study import Study
 from mappings import Context, Resource, map_entity, map_subject
@@ -54,7 +54,7 @@ class Searched:
     def assembly(self) -> Assembly:
         """The entities of every subject."""
         study = self.study
-        recipes = compile_recipes(Scope(study.settings, self.tables, study.codes, study.pseudonym))
+        recipes = compile_recipes(study.scope(self.tables))
         return assemble(recipes, self.tables, study.settings.collision_limit)
 
     @cached_property
@@ -62,7 +62,7 @@ class Searched:
         """The study as registered, its products and its forms."""
         study = self.study
         return (
-            registered_study(study),
+            registered_study(study, self.assembly.arms),
             products_of(study, self.assembly),
             forms_of(study, self.tables),
         )

@@ -232,6 +232,15 @@ def test_a_site_of_study_yaml_is_a_source_too(reference: Path) -> None:
     assert [line_of(text, line.line).strip() for line in lines] == ["city: Chongqing"]
 
 
+def test_an_arm_without_a_registry_comes_from_the_recipe(folder: Path) -> None:
+    study = first(Searched(Study(folder)), "ResearchStudy").resource["id"]
+    found = element(folder, f"ResearchStudy/{study}.arm[1].name")
+    (source,) = found.sources
+    text = (folder / "study.yaml").read_text(encoding="utf-8")
+    assert source.line
+    assert line_of(text, source.line.line).strip().startswith("arm: {to: arm")
+
+
 def test_a_question_comes_from_the_data_dictionary(reference: Path) -> None:
     searched = search(reference)
     (found,) = explained(searched, first(searched, "Questionnaire"), "item[0].text").elements
