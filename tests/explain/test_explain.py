@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from adapter.errors import UsageError
-from adapter.explain import Element, Explanation, Source, explain
+from adapter.explain import Element, Explanation, Source, explain, functions
 from adapter.explain.build import Explainer
 from adapter.explain.differences import elements
 from adapter.explain.find import Found, Searched
@@ -23,6 +23,8 @@ from adapter.settings import RELEASES
 from adapter.sources import Row
 from adapter.study import Study
 from adapter.validation.definitions import Definitions
+from mappings import entities as e
+from mappings import load_default_context, map_entity
 from tests.conftest import STUDY_KEY
 
 REFERENCE = shipped("examples") / "nct05862675"
@@ -171,6 +173,19 @@ def test_resources_of_one_type_are_told_apart(
     (found,) = explained(searched, first(searched, kind, recipe), path).elements
     assert found.mapping
     assert found.mapping.module == module
+
+
+@pytest.mark.parametrize(
+    ("flavours", "function"), [((), "_seriousness"), (("ae-backport",), "_backport")]
+)
+def test_a_function_that_is_one_of_two_is_followed(flavours: Sequence[str], function: str) -> None:
+    event = e.Event(key=("1",), subject=("01",), term="fever", onset="2024-03-01")
+    to = load_default_context("TEST01", lambda *_: "s1", flavours=flavours)
+    (resource,) = map_entity(event, to)
+    calls = functions.called(lambda: map_entity(event, to), resource)
+    found = functions.writer("seriousness.coding[0].code", calls)
+    assert found
+    assert (found.module, found.name) == ("mappings.adverse_event", function)
 
 
 @pytest.mark.parametrize(
