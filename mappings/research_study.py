@@ -111,6 +111,7 @@ def site_study(study: Study, site: Site, to: Context) -> Resource:
         "ResearchStudy",
         key=(*study.key, *site.key),
         kind="site-study",
+        profile="site-study",
         title=f"{study.title}: {site.name or site.city or 'site'}",
         **shaped(progress_statuses([(site.status or "", None)], to), to),
         **STATUS[to.release](study, site.status or study.status, to),
