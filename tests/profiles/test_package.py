@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,30 @@ def test_examples_meet_their_profiles(release: str) -> None:
                    for url in example["meta"]["profile"])  # fmt: skip
         found = [i for i in validator.validate(example) if i.severity in ("error", "fatal")]
         assert found == [], example["id"]
+
+
+@in_each_release
+def test_every_profile_and_extension_has_an_example(release: str) -> None:
+    shown = examples(release)
+    profiles = {url for each in shown for url in each["meta"]["profile"]}
+    definitions = [each for each in published(release) if each["resourceType"] == KINDS[0]]
+    resources = {each["url"] for each in definitions if each["kind"] == "resource"}
+    extensions = {each["url"] for each in definitions if each["type"] == "Extension"}
+    assert resources <= profiles
+    assert extensions <= {url for each in shown for url in extended(each)}
+    assert len(resources) + len(extensions) == len(definitions)
+    assert len({(each["resourceType"], each["id"]) for each in shown}) == len(shown)
+
+
+def extended(value: Any) -> Iterator[str]:
+    """The URLs of the extensions within a resource."""
+    if isinstance(value, dict):
+        for name in ("extension", "modifierExtension"):
+            yield from (each["url"] for each in value.get(name, ()))
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            yield from extended(each)
 
 
 def test_a_profile_refuses_what_it_forbids() -> None:
