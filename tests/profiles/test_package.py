@@ -16,7 +16,9 @@ from adapter.profiles.package import RELEASES
 from adapter.validation import Validator
 from adapter.validation.definitions import Definitions
 from adapter.validation.own import own_definition, own_urls
+from adapter.validation.resources.known_searches import search_parameters
 from mappings.locations import CANONICAL
+from mappings.values import OF_STUDY
 
 in_each_release = pytest.mark.parametrize("release", RELEASES)
 
@@ -116,6 +118,24 @@ def test_examples_meet_their_profiles(release: str) -> None:
                    for url in example["meta"]["profile"])  # fmt: skip
         found = [i for i in validator.validate(example) if i.severity in ("error", "fatal")]
         assert found == [], example["id"]
+
+
+@in_each_release
+def test_a_server_must_search_by_id_by_identifier_and_by_study(release: str) -> None:
+    (statement,) = (e for e in published(release) if e["resourceType"] == "CapabilityStatement")
+    searches = {
+        each["type"]: {search["name"]: search["definition"] for search in each["searchParam"]}
+        for each in statement["rest"][0]["resource"]
+    }
+    known = search_parameters(release) | {each["url"]: "" for each in published(release)}
+    assert {url for each in searches.values() for url in each.values()} <= known.keys()
+    for example in examples(release):
+        names = searches[example["resourceType"]]
+        of_study = OF_STUDY in {each["url"] for each in example.get("extension", ())}
+        assert ("researchStudy" in names) == of_study
+        assert ("identifier" in names) == ("identifier" in example)
+        assert "_id" in names
+    assert ("arm" in searches["ResearchSubject"]) == (release != "R5")
 
 
 @in_each_release
