@@ -71,7 +71,7 @@ def _r4(study: Study, products: Sequence[Product], keys: OrganizationKeys, to: C
         "contact": [
             fields(name=party.name, telecom=telecom(party))
             for party in study.parties
-            if party.role == "contact"
+            if party.role == "contact" and (party.name or telecom(party))
         ],
         "relatedArtifact": [_artifact_r4(each) for each in _documents(study)],
         "location": _countries(study, to),
