@@ -18,17 +18,15 @@ from adapter.recipes import (
     Ledger,
     Origin,
     Reject,
-    Scope,
     assemble,
     compile_recipes,
 )
 from adapter.sources import Table, read_sources
-from adapter.sources.ctgov import read_registration
 from adapter.study import Study
 from adapter.validation import Validator
 from mappings import map_entity, map_subject
 from mappings.context import KINDS
-from mappings.entities import Cohort, Form, Product, Question, Site, Subject, Treatment
+from mappings.entities import Arm, Cohort, Form, Product, Question, Site, Subject, Treatment
 from mappings.entities import Study as StudyEntity
 from mappings.medication import product_key
 from mappings.study_record import map_cohort
@@ -115,7 +113,7 @@ def map_study(study: Study, progress: Progress = silent) -> MapResult:
 def assembled(study: Study, tables: Mapping[str, Table]) -> Assembly:
     """The rows as entities; what consent does not cover is held back here, before all else."""
     settings = study.settings
-    recipes = compile_recipes(Scope(settings, tables, study.codes, study.pseudonym))
+    recipes = compile_recipes(study.scope(tables))
     gate = partial(refusals, needed=settings.consent, today=study.today)
     return assemble(
         recipes, tables, settings.collision_limit, gate if settings.consent.required else None
@@ -134,7 +132,7 @@ def _refused(study: Study, assembly: Assembly) -> frozenset[str]:
 
 
 def _study_level(study: Study, tables: Mapping[str, Table], assembly: Assembly) -> Iterable[Mapped]:
-    registered = registered_study(study)
+    registered = registered_study(study, assembly.arms)
     products = products_of(study, assembly)
     forms = forms_of(study, tables)
     for _, resource in map_registration(registered, products, forms, study.context):
@@ -144,8 +142,11 @@ def _study_level(study: Study, tables: Mapping[str, Table], assembly: Assembly) 
             yield Mapped(resource, "")
 
 
-def registered_study(study: Study) -> StudyEntity:
-    """The study as registered, with the sites and the present status of study.yaml."""
+def registered_study(study: Study, arms: Sequence[str]) -> StudyEntity:
+    """The study as registered, with the sites and the present status of study.yaml.
+
+    ``arms`` are those that its subjects may be in: its own where no registry says any.
+    """
     settings = study.settings
     sites = tuple(
         Site(
@@ -160,21 +161,22 @@ def registered_study(study: Study) -> StudyEntity:
         )
         for name, site in settings.sites.items()
     )
-    if settings.registry is None:
+    own = tuple(Arm(key=(settings.study, name), name=name) for name in arms)
+    registration = study.registration
+    if registration is None:
         return StudyEntity(
             key=(settings.study,),
             title=settings.title or settings.study,
             status=settings.status or "UNKNOWN",
+            arms=own,
             sites=sites,
         )
-    registration = read_registration(settings.registry).study
-    if registration.key != (settings.study,):
-        raise ConfigurationError(
-            "the registration is of another study",
-            where=settings.where("registry"),
-            hint=f"study.yaml says study: {settings.study}",
-        )
-    return replace(registration, sites=registration.sites + sites, present_status=settings.status)
+    return replace(
+        registration,
+        arms=registration.arms or own,
+        sites=registration.sites + sites,
+        present_status=settings.status,
+    )
 
 
 def products_of(study: Study, assembly: Assembly) -> list[Product]:

@@ -21,7 +21,7 @@ from adapter.fhir.probe import Probed, probe
 from adapter.mapping import MapResult, Progress, map_study, silent
 from adapter.outbox import Outbox, Plan, PushResult, Server, VerifyResult
 from adapter.privacy import id_function
-from adapter.recipes import Scope, compile_recipes
+from adapter.recipes import compile_recipes
 from adapter.report import render
 from adapter.settings import ServerSettings, read_secret
 from adapter.sources import read_sources
@@ -66,7 +66,7 @@ def exit_of(mapped: MapResult) -> int:
 def check(study: Study) -> dict[str, int]:
     """study.yaml against its sources, before any row is mapped: recipes, columns, codes, units."""
     tables = read_sources(study.settings.sources)
-    recipes = compile_recipes(Scope(study.settings, tables, study.codes, study.pseudonym))
+    recipes = compile_recipes(study.scope(tables))
     return {
         "sources": len(tables),
         "columns": sum(len(table.columns) for table in tables.values()),

@@ -9,10 +9,14 @@ from pathlib import Path
 
 from adapter.errors import ConfigurationError
 from adapter.privacy import fingerprint, id_function, study_key
+from adapter.recipes import Scope
 from adapter.settings import StudySettings, load_study
+from adapter.sources import Table
+from adapter.sources.ctgov import read_registration
 from adapter.validation.packages import index
 from mappings.code_tables import CodeTable, merged, read_table
 from mappings.context import Context, load_flavours, load_tables
+from mappings.entities import Study as StudyEntity
 from mappings.flavours import profiles_of
 
 
@@ -60,6 +64,26 @@ class Study:
             flavours=self.settings.flavours,
             profiles=profiles_of(load_flavours(), self.settings.flavours, self.supplied),
         )
+
+    @cached_property
+    def registration(self) -> StudyEntity | None:
+        """The study as its registry has it. Raises SourceError, ConfigurationError."""
+        if self.settings.registry is None:
+            return None
+        registered = read_registration(self.settings.registry).study
+        if registered.key != (self.settings.study,):
+            raise ConfigurationError(
+                "the registration is of another study",
+                where=self.settings.where("registry"),
+                hint=f"study.yaml says study: {self.settings.study}",
+            )
+        return registered
+
+    def scope(self, tables: Mapping[str, Table]) -> Scope:
+        """What the recipes of this study are compiled against."""
+        registered = self.registration
+        arms = tuple(arm.name for arm in registered.arms) if registered else ()
+        return Scope(self.settings, tables, self.codes, self.pseudonym, arms)
 
     @cached_property
     def supplied(self) -> frozenset[str]:

@@ -20,7 +20,8 @@ def map_entity(entity: Entity, context: Context) -> list[Resource]:
     if isinstance(entity, Study):
         return [resource for _, resource in map_study(entity, (), (), context)]
     if isinstance(entity, Site):
-        return [site_organization(entity, None, context), location(entity, context)]
+        named = [site_organization(entity, None, context)] if entity.name else []
+        return [*named, location(entity, context)]
     if isinstance(entity, Form):
         return [questionnaire(entity, context)]
     if isinstance(entity, Product):

@@ -9,8 +9,9 @@ it, and ``reason`` says why a combination is refused.
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from mappings.locations import profile_url
 
@@ -55,10 +56,20 @@ def profiles_of(
     """The profile URLs of the chosen flavours, by resource type.
 
     ``supplied`` are the URLs of profiles in the packages that the study folder brings along; other
-    people's URLs are written for those alone.
+    people's URLs are written for those alone. Raises ValueError where two of the flavours reshape
+    one resource type, which ``refusal`` says beforehand.
     """
-    found = {row.resource: row.urls(supplied) for row in table if row.name in flavours}
+    chosen = [row for row in table if row.name in flavours]
+    for one, other in _on_one_type(chosen):
+        raise ValueError(f"{one.name} and {other.name} both reshape {one.resource}")
+    found = {row.resource: row.urls(supplied) for row in chosen}
     return {resource: urls for resource, urls in found.items() if urls}
+
+
+def _on_one_type(rows: Sequence[Flavour]) -> Iterator[tuple[Flavour, Flavour]]:
+    for one, other in combinations(rows, 2):
+        if one.resource == other.resource:
+            yield one, other
 
 
 def refusal(table: Iterable[Flavour], flavours: Collection[str], release: str) -> str | None:
@@ -75,4 +86,6 @@ def refusal(table: Iterable[Flavour], flavours: Collection[str], release: str) -
             return f"{row.name} cannot be had in {release}, only in {where}: {row.reason}"
         for other in sorted(row.excludes & set(flavours)):
             return f"{row.name} and {other} exclude each other: {row.reason}"
+    for one, another in _on_one_type([row for row in rows if row.name in flavours]):
+        return f"{one.name} and {another.name} exclude each other: both reshape {one.resource}"
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mappings.context import Context, Resource, fields
+from mappings.context import Context, Resource
 from mappings.entities import Site
 from mappings.organization import address
 
@@ -15,6 +15,13 @@ def location(site: Site, to: Context) -> Resource:
         name=site.name,
         mode="instance",
         address=address(site),
-        position=fields(longitude=site.longitude, latitude=site.latitude),
+        position=_position(site),
         managingOrganization=to.reference("Organization", site.key) if site.name else None,
     )
+
+
+def _position(site: Site) -> Resource | None:
+    """FHIR's position has both numbers or is none."""
+    if site.latitude is None or site.longitude is None:
+        return None
+    return {"longitude": site.longitude, "latitude": site.latitude}

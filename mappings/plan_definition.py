@@ -17,8 +17,8 @@ CLINICAL_PROTOCOL = {
 
 
 def plan_definition(study: Study, to: Context) -> Resource | None:
-    """The protocol: what is done in which arm. None for a study without arms and interventions."""
-    if not study.arms and not study.interventions:
+    """The protocol: what is done in which arm. None for a study that says no such thing."""
+    if not has_protocol(study):
         return None
     by_label = {label(each, to).lower(): each for each in study.interventions}
     actions = [_arm(study, arm, by_label, to) for arm in study.arms]
@@ -36,6 +36,12 @@ def plan_definition(study: Study, to: Context) -> Resource | None:
         status="active",
         action=actions,
     )
+
+
+def has_protocol(study: Study) -> bool:
+    """Whether a study says what is done in it: the names of its arms alone do not."""
+    said = any(arm.kind or arm.description or arm.interventions for arm in study.arms)
+    return said or bool(study.interventions)
 
 
 def _arm(study: Study, arm: Arm, by_label: dict[str, Intervention], to: Context) -> Resource:

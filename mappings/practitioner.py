@@ -52,7 +52,8 @@ def role_concept(party: Party, to: Context) -> Resource:
     if party.raw_role:
         raw = registry_term(to, party.raw_role, labelled=False)
         text = f"{concept['text']}: {raw['text']}"
-        return {"coding": [*concept.get("coding", []), *raw["coding"]], "text": text}
+        coding = [*concept.get("coding", []), *raw.get("coding", [])]
+        return fields(coding=coding, text=text)
     return concept
 
 

@@ -23,6 +23,7 @@ from mappings.entities import (
     StudyIdentifier,
 )
 from mappings.organization import OrganizationKeys, organization_reference
+from mappings.plan_definition import has_protocol
 from mappings.practitioner import role_key, telecom
 from mappings.registry_terms import country_concept, registry_concept, registry_term
 from mappings.study_extensions import LINK_ID, progress_statuses, shaped, study_elements
@@ -70,7 +71,7 @@ def _r4(study: Study, products: Sequence[Product], keys: OrganizationKeys, to: C
         "contact": [
             fields(name=party.name, telecom=telecom(party))
             for party in study.parties
-            if party.role == "contact"
+            if party.role == "contact" and (party.name or telecom(party))
         ],
         "relatedArtifact": [_artifact_r4(each) for each in _documents(study)],
         "location": _countries(study, to),
@@ -110,6 +111,7 @@ def site_study(study: Study, site: Site, to: Context) -> Resource:
         "ResearchStudy",
         key=(*study.key, *site.key),
         kind="site-study",
+        profile="site-study",
         title=f"{study.title}: {site.name or site.city or 'site'}",
         **shaped(progress_statuses([(site.status or "", None)], to), to),
         **STATUS[to.release](study, site.status or study.status, to),
@@ -158,7 +160,7 @@ def _identifier(identifier: StudyIdentifier, to: Context) -> Resource:
 
 
 def _protocol(study: Study, to: Context) -> list[Resource]:
-    if study.arms or study.interventions:
+    if has_protocol(study):
         return [to.reference("PlanDefinition", study.key)]
     return []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from adapter import mapping
 from adapter.errors import ConfigurationError
 from adapter.mapping import map_study
+from adapter.service import check
 from adapter.study import Study
 from adapter.validation import Issue
 
@@ -67,3 +69,86 @@ def test_what_does_not_pass_the_gate_is_rejected_with_all_that_refers_to_it(
     assert mapped.counts["Patient"] == 1
     groups = [m.resource["name"] for m in mapped.resources if m.resource["resourceType"] == "Group"]
     assert groups == ["control"]  # the refused child was the only one of the other
+
+
+REGISTRY = {
+    "protocolSection": {
+        "identificationModule": {"nctId": "TEST01", "briefTitle": "A small study"},
+        "statusModule": {"overallStatus": "RECRUITING"},
+        "armsInterventionsModule": {"armGroups": [{"label": "treated"}, {"label": "control"}]},
+    }
+}
+
+
+def change(folder: Path, old: str, new: str) -> Path:
+    settings = folder / "study.yaml"
+    assert old in settings.read_text()
+    settings.write_text(settings.read_text().replace(old, new))
+    return folder
+
+
+def registered(folder: Path) -> Path:
+    (folder / "registry.json").write_text(json.dumps(REGISTRY))
+    return change(folder, "title:", "registry: registry.json\ntitle:")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"2": control', '"2": control group'),
+        ('arm: {to: arm, codes: {"1"', 'arm: {to: arm, default: somewhere, codes: {"1"'),
+        ("site: main}", "site: main, arm: somewhere}"),
+    ],
+)
+def test_an_arm_that_is_not_registered_is_refused_with_its_line(
+    folder: Path, old: str, new: str
+) -> None:
+    study = Study(change(registered(folder), old, new))
+    line = 1 + next(
+        at for at, text in enumerate((folder / "study.yaml").read_text().split("\n")) if new in text
+    )
+    with pytest.raises(ConfigurationError, match="has no arm") as caught:
+        check(study)
+    assert caught.value.where is not None
+    assert (caught.value.where.file, caught.value.where.line) == (f"{folder}/study.yaml", line)
+    assert caught.value.hint == "it has: treated, control"
+
+
+def test_an_arm_in_a_cell_that_is_not_registered_rejects_the_row(folder: Path) -> None:
+    change(
+        registered(folder), 'arm: {to: arm, codes: {"1": treated, "2": control}}', "arm: {to: arm}"
+    )
+    people = folder / "people.csv"
+    people.write_text(people.read_text().replace("7f3a,1,", "7f3a,treated,"))
+    mapped = map_study(Study(folder))
+    assert "people.csv:3:arm" in [reject.place for reject in mapped.rejects]
+    assert mapped.counts["ResearchSubject"] == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "arms"),
+    [
+        ("title:", "title:", ["treated", "control"]),
+        ('"2": control', '"9": untreated, "2": control', ["treated", "untreated", "control"]),
+        ('arm: {to: arm, codes: {"1": treated, "2": control}}', "arm: {to: arm}", ["1", "2"]),
+        (
+            'site: main}\n    fields:\n      arm: {to: arm, codes: {"1": treated, "2": control}}',
+            "site: main, arm: all}\n    fields:\n      arm: {omit: all are in one}",
+            ["all"],
+        ),
+    ],
+)
+def test_without_a_registry_the_arms_are_those_of_the_recipe(
+    folder: Path, old: str, new: str, arms: list[str]
+) -> None:
+    change(folder, old, new)
+    for release in ("R4", "R5"):
+        made = [each.resource for each in map_study(Study(folder, fhir=release)).resources]
+        (study,) = (each for each in made if each["resourceType"] == "ResearchStudy")
+        subjects = [each for each in made if each["resourceType"] == "ResearchSubject"]
+        said = study["arm" if release == "R4" else "comparisonGroup"]
+        assert [arm["name"] for arm in said] == arms
+        linked = {arm["name"] if release == "R4" else arm["linkId"] for arm in said}
+        place = "actualArm" if release == "R4" else "actualComparisonGroup"
+        assert linked.issuperset(each[place] for each in subjects)
+        assert len(subjects) == 2

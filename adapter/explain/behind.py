@@ -14,6 +14,7 @@ from adapter.explain.find import Found, Searched, with_settings
 from adapter.explain.variants import Leaf, leaves
 from adapter.mapping import registered_study
 from adapter.recipes import Made, Origin
+from adapter.settings import StudySettings
 from adapter.sources import Row
 from adapter.sources.ctgov import study_of
 from adapter.sources.leaves import Document, read_json
@@ -56,6 +57,7 @@ def of_study(
         collected = Deciding[Source](trace)
         _registration(searched, found, collected)
         _settings(searched, found, collected)
+        _arms(searched, found, collected)
         _forms(searched, found, collected)
         return collected.found()
     return {
@@ -96,10 +98,40 @@ def _settings(searched: Searched, found: Found, collected: Deciding[Source]) -> 
 
             def whole(value: Any, leaf: Leaf = leaf) -> Any:
                 other = with_settings(study, **leaf.put(value))
-                return (registered_study(other), *found.whole[1:])
+                return (registered_study(other, searched.assembly.arms), *found.whole[1:])
 
             steps = leaf.path.replace("[", ".").replace("]", "").split(".")
             collected.add(leaf, whole, Source(line=study.settings.where(*steps)))
+
+
+def _arms(searched: Searched, found: Found, collected: Deciding[Source]) -> None:
+    """Arms that no registry says come from the recipe of the subjects."""
+    study, *more = found.whole
+    registered = searched.study.registration
+    if registered is not None and registered.arms:
+        return
+    lines = list(_lines_of_arms(searched.study.settings))
+    for at, arm in enumerate(study.arms):
+        for leaf in leaves(arm):
+
+            def whole(value: Any, leaf: Leaf = leaf, at: int = at) -> Any:
+                arms = (*study.arms[:at], leaf.put(value), *study.arms[at + 1 :])
+                return (dataclasses.replace(study, arms=arms), *more)
+
+            for name, line in lines:
+                source = Source(entity="Arm", field=leaf.path, recipe=name, line=line)
+                collected.add(leaf, whole, source)
+
+
+def _lines_of_arms(settings: StudySettings) -> Iterator[tuple[str, Where]]:
+    for name, recipe in settings.recipes.items():
+        if recipe.entity != "Subject":
+            continue
+        for column, spec in recipe.spec.get("fields", {}).items():
+            if spec.get("to") == "arm":
+                yield name, settings.where("recipes", name, "fields", column)
+        if "arm" in recipe.spec.get("set", {}):
+            yield name, settings.where("recipes", name, "set", "arm")
 
 
 def _forms(searched: Searched, found: Found, collected: Deciding[Source]) -> None:

@@ -60,7 +60,7 @@ class Searched:
         """The study as registered, its products and its forms."""
         study = self.study
         return (
-            registered_study(study),
+            registered_study(study, self.assembly.arms),
             products_of(study, self.assembly),
             forms_of(study, self.tables),
         )

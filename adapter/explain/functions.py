@@ -191,17 +191,21 @@ def _is_choice(stem: object, step: str) -> bool:
 
 
 def _called_by(node: ast.AST, module: str) -> Iterator[CodeType]:
-    """The functions that a call may mean: by its name, or by a table such as one of releases."""
+    """The functions of this module that a call may mean."""
     if not isinstance(node, ast.Call):
         return
-    names = vars(sys.modules[module])
-    if isinstance(node.func, ast.Name):
-        meant = [names.get(node.func.id)]
-    elif isinstance(node.func, ast.Subscript) and isinstance(node.func.value, ast.Name):
-        table = names.get(node.func.value.id)
-        meant = list(table.values()) if isinstance(table, dict) else []
-    else:
-        return
-    for each in meant:
+    for each in _meant(node.func, vars(sys.modules[module])):
         if isinstance(each, FunctionType) and each.__module__ == module:
             yield each.__code__
+
+
+def _meant(called: ast.AST, names: Mapping[str, Any]) -> Iterator[Any]:
+    """What is called: by its name, by a table such as one of releases, or by either of two."""
+    if isinstance(called, ast.Name):
+        yield names.get(called.id)
+    elif isinstance(called, ast.Subscript) and isinstance(called.value, ast.Name):
+        table = names.get(called.value.id)
+        yield from table.values() if isinstance(table, dict) else ()
+    elif isinstance(called, ast.IfExp):
+        yield from _meant(called.body, names)
+        yield from _meant(called.orelse, names)

@@ -12,13 +12,13 @@ from typing import Any
 
 import orjson
 
+from adapter.profiles.capabilities import capability_statement
 from adapter.validation.own import folder, own_definition, own_urls
 from mappings.concept_map import concept_maps
 from mappings.context import load_tables
 from mappings.locations import CANONICAL
 
 Resource = dict[str, Any]
-INTERACTIONS = ("read", "create", "update", "delete", "search-type")
 
 
 @cache
@@ -31,7 +31,7 @@ def guide() -> Resource:
 def published(release: str) -> list[Resource]:
     """Every conformance resource of ours in a release, the ImplementationGuide last."""
     found = [*_known(release), *_files(release, "SearchParameter"), *_maps(release)]
-    found.append(_capabilities(found))
+    found.append(capability_statement(found, release))
     found = [_headed(each, release) for each in found]
     return [*found, _implementation_guide(release, found)]
 
@@ -74,54 +74,6 @@ def _headed(resource: Resource, release: str) -> Resource:
     if resource["resourceType"] in ("StructureDefinition", "CapabilityStatement"):
         headed["fhirVersion"] = edition["fhirVersion"]
     return headed
-
-
-def _capabilities(found: list[Resource]) -> Resource:
-    """What a server must do for a study to be kept on it."""
-    profiles: dict[str, list[str]] = {}
-    for each in found:
-        if each["resourceType"] == "StructureDefinition" and each["kind"] == "resource":
-            profiles.setdefault(each["type"], []).append(each["url"])
-    searches: dict[str, list[Resource]] = {}
-    for each in found:
-        if each["resourceType"] == "SearchParameter":
-            for base in each["base"]:
-                parameter = {name: each[name] for name in ("name", "type")}
-                parameter["definition"] = each["url"]
-                searches.setdefault(base, []).append(parameter)
-    return {
-        "resourceType": "CapabilityStatement",
-        "id": "server",
-        "url": f"{CANONICAL}/CapabilityStatement/server",
-        "name": "StudyServer",
-        "title": "Server of a study",
-        "status": "active",
-        "experimental": False,
-        "description": "What a FHIR server must do for a study to be kept in step on it.",
-        "kind": "requirements",
-        "format": ["json"],
-        "rest": [
-            {
-                "mode": "server",
-                "resource": [
-                    _capability(kind, urls, searches.get(kind, []))
-                    for kind, urls in sorted(profiles.items())
-                ],
-                "interaction": [{"code": "transaction"}, {"code": "batch"}],
-            }
-        ],
-    }
-
-
-def _capability(kind: str, profiles: list[str], searches: list[Resource]) -> Resource:
-    capability: Resource = {
-        "type": kind,
-        "supportedProfile": sorted(profiles),
-        "interaction": [{"code": code} for code in INTERACTIONS],
-        "versioning": "versioned-update",
-        "updateCreate": True,
-    }
-    return {**capability, "searchParam": searches} if searches else capability
 
 
 def _implementation_guide(release: str, found: list[Resource]) -> Resource:

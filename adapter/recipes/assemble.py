@@ -7,7 +7,7 @@ rejected; rows of a rejected or unknown subject are rejected; a dangling link lo
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -39,6 +39,7 @@ class Assembly:
     refused: set[Key] = field(default_factory=set)  # keys of rejected rows
     refused_subjects: set[Key] = field(default_factory=set)
     held: list[Any] = field(default_factory=list)  # entities that consent does not cover
+    arms: tuple[str, ...] = ()  # as the recipes name them, then those that only cells name
 
     def entities(self) -> Iterable[SubjectEntity]:
         """Every entity of every subject."""
@@ -71,13 +72,23 @@ def assemble(
         _book(unit, ledger)
     _book_omissions(tables, ledger)
     dead = [unit for unit in units if unit.dead is not None]
+    subjects = _entities(units)
     return Assembly(
         ledger,
-        _entities(units),
+        subjects,
         refused={key for unit in dead for key in (unit.key, *(d.key for d in unit.drafts)) if key},
         refused_subjects={unit.key for unit in dead if unit.recipe.entity is Subject and unit.key},
         held=held,
+        arms=tuple(dict.fromkeys(_arms(recipes, subjects))),
     )
+
+
+def _arms(recipes: Sequence[Recipe], subjects: Mapping[Key, Sequence[Made]]) -> Iterator[str]:
+    for recipe in recipes:
+        yield from recipe.arms
+    for made in subjects.values():
+        if isinstance(made[0].entity, Subject):
+            yield made[0].entity.arm
 
 
 def _unselected(tables: Mapping[str, Table], units: list[Unit]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from adapter.errors import ConfigurationError
@@ -107,6 +107,7 @@ class RecipeCompiler(WideCompiler):
             finish=finish,
             many=many,
             more_columns=frozenset(more),
+            arms=tuple(self._arms()),
         )
 
     # --- columns and fields ---
@@ -140,6 +141,19 @@ class RecipeCompiler(WideCompiler):
         if self.recipe.entity == "Answers":
             constants["form"] = (self.spec.get("form", self.recipe.name),)
         return constants
+
+    def _arms(self) -> Iterator[str]:
+        """The arms that a recipe of subjects names, in the order in which it is written."""
+        if self.recipe.entity != "Subject":
+            return
+        if "arm" in self.spec.get("set", {}):
+            yield str(self.spec["set"]["arm"])
+        for column, spec in self.spec.get("fields", {}).items():
+            if spec.get("to") == "arm":
+                if "codes" in spec:
+                    yield from self._codes(spec, "arm", "fields", column).values()
+                if "default" in spec:
+                    yield spec["default"]
 
     def _checkboxes(self) -> list[Checkbox]:
         boxes = []

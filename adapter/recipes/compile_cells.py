@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -36,12 +36,16 @@ SUBJECT_ENTITIES = [
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Scope:
-    """What recipes are compiled against: settings, sources, code tables and the pseudonymiser."""
+    """What recipes are compiled against: settings, sources, code tables and the pseudonymiser.
+
+    ``arms`` are those of the registration; empty where it has none, or there is none.
+    """
 
     settings: StudySettings
     tables: Mapping[str, Table]
     codes: Mapping[str, CodeTable]
     pseudonym: Callable[[str, str], str]
+    arms: Sequence[str] = ()
 
 
 def unknown_column(
@@ -114,8 +118,8 @@ class CellCompiler:
             parser = self._number(spec, described)
         elif self.types[to].startswith("bool") or spec.get("flag"):
             parser = cells.flag()
-        elif (self.recipe.entity, to) in TERM_TABLES or (self.recipe.entity, to) in WORDS:
-            parser = cells.coded({term: term for term in self._terms(to)})
+        elif (known := self._terms(to)) is not None:
+            parser = cells.coded({term: term for term in known})
         else:
             parser = cells.text()
         return cells.missing(parser, self._missing(spec)) if "missing" in spec else parser
@@ -172,6 +176,9 @@ class CellCompiler:
         return term
 
     def _unknown_term(self, term: str, known: Iterable[str], *path: object) -> ConfigurationError:
+        if known is self.scope.arms:
+            hint = f"it has: {', '.join(known)}"
+            return self.error(f"the registration has no arm {term!r}", hint, *path)
         near = difflib.get_close_matches(term, list(known), 1)
         hint = f"did you mean {near[0]!r}?" if near else "see mappings/codes/*.csv for the terms"
         return self.error(f"no code table explains the term {term!r}", hint, *path)
@@ -180,6 +187,8 @@ class CellCompiler:
         place = (entity or self.recipe.entity, to)
         if place in WORDS:
             return WORDS[place]
+        if place == ("Subject", "arm"):
+            return self.scope.arms or None
         table = TERM_TABLES.get(place)
         return self.scope.codes[table].terms if table else None
 

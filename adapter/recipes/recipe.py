@@ -101,6 +101,7 @@ class Recipe:
     finish: Sequence[Callable[[Unit, dict[str, Any]], None]] = ()
     many: Callable[[Unit, dict[str, Any]], None] | None = None
     more_columns: frozenset[str] = frozenset()  # columns of measures, items and findings
+    arms: tuple[str, ...] = ()  # those that a recipe of subjects names, in its order
 
     def apply(self, row: Row) -> Unit:
         """The row's unit, with every fault of the row and not only the first."""

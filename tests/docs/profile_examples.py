@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import json
 import tempfile
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from flavour_examples import flavoured
 from study_elements import ROOT, copied
 
 from adapter.fhir.json import dumps
@@ -48,12 +50,23 @@ def _records(study: Study, subject: str, references: list[str]) -> list[dict[str
 @cache
 def profile_examples(release: str) -> dict[str, str]:
     """File to its text: of the resources that claim a profile, the one with the most elements."""
+    found = _fullest(flavoured(release)) | _fullest(resources(release))
+    return {f"{name}.json": _text(each) for name, each in sorted(found.items())}
+
+
+def _fullest(resources: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     fullest: dict[str, dict[str, Any]] = {}
-    for resource in resources(release):
+    for resource in resources:
         name = resource["meta"]["profile"][0].removeprefix(profile_url(""))
-        if name not in fullest or len(resource) > len(fullest[name]):
+        if name not in fullest or _fullness(resource) > _fullness(fullest[name]):
             fullest[name] = resource
-    return {f"{name}.json": _text(each) for name, each in sorted(fullest.items())}
+    return fullest
+
+
+def _fullness(resource: dict[str, Any]) -> tuple[int, int]:
+    """Elements, then kinds of extensions."""
+    kinds = {each["url"] for each in resource.get("extension", ())}
+    return len(resource), len(kinds) if resource["resourceType"] == "AdverseEvent" else 0
 
 
 def _text(resource: dict[str, Any]) -> str:

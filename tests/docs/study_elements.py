@@ -103,13 +103,13 @@ def examples() -> tuple[Example, ...]:
         return tuple(_example(row, searched, held, rules) for row in wanted)
 
 
-def copied(folder: Path) -> Path:
+def copied(folder: Path, key_bytes: bytes = KEY) -> Path:
     """A copy of the reference study with a key that everybody knows."""
     study = folder / "study"
     shutil.copytree(REFERENCE, study, ignore=shutil.ignore_patterns(".study-fhir", "*.py"))
     key = study / ".study-fhir" / "study.key"
     key.parent.mkdir()
-    key.write_text(KEY.hex(), encoding="ascii")
+    key.write_text(key_bytes.hex(), encoding="ascii")
     key.chmod(0o600)
     return study
 

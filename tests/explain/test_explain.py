@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from adapter.errors import UsageError
-from adapter.explain import Element, Explanation, Source, explain
+from adapter.explain import Element, Explanation, Source, explain, functions
 from adapter.explain.build import Explainer
 from adapter.explain.differences import elements
 from adapter.explain.find import Found, Searched
@@ -23,6 +23,8 @@ from adapter.settings import RELEASES
 from adapter.sources import Row
 from adapter.study import Study
 from adapter.validation.definitions import Definitions
+from mappings import entities as e
+from mappings import load_default_context, map_entity
 from tests.conftest import STUDY_KEY
 
 REFERENCE = shipped("examples") / "nct05862675"
@@ -174,6 +176,19 @@ def test_resources_of_one_type_are_told_apart(
 
 
 @pytest.mark.parametrize(
+    ("flavours", "function"), [((), "_seriousness"), (("ae-backport",), "_backport")]
+)
+def test_a_function_that_is_one_of_two_is_followed(flavours: Sequence[str], function: str) -> None:
+    event = e.Event(key=("1",), subject=("01",), term="fever", onset="2024-03-01")
+    to = load_default_context("TEST01", lambda *_: "s1", flavours=flavours)
+    (resource,) = map_entity(event, to)
+    calls = functions.called(lambda: map_entity(event, to), resource)
+    found = functions.writer("seriousness.coding[0].code", calls)
+    assert found
+    assert (found.module, found.name) == ("mappings.adverse_event", function)
+
+
+@pytest.mark.parametrize(
     ("release", "path", "line"),
     [("R4", "period.start", '"period": period('), ("R5", "actualPeriod.start", '"actualPeriod":')],
 )
@@ -230,6 +245,15 @@ def test_a_site_of_study_yaml_is_a_source_too(reference: Path) -> None:
     lines = [source.line for source in found.sources if source.line]
     text = (reference / "study.yaml").read_text(encoding="utf-8")
     assert [line_of(text, line.line).strip() for line in lines] == ["city: Chongqing"]
+
+
+def test_an_arm_without_a_registry_comes_from_the_recipe(folder: Path) -> None:
+    study = first(Searched(Study(folder)), "ResearchStudy").resource["id"]
+    found = element(folder, f"ResearchStudy/{study}.arm[1].name")
+    (source,) = found.sources
+    text = (folder / "study.yaml").read_text(encoding="utf-8")
+    assert source.line
+    assert line_of(text, source.line.line).strip().startswith("arm: {to: arm")
 
 
 def test_a_question_comes_from_the_data_dictionary(reference: Path) -> None:

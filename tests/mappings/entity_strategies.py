@@ -12,6 +12,7 @@ from child_record import CHILD, default_context
 from hypothesis import strategies as st
 
 from mappings import entities as e
+from mappings.observation import PANELS
 from mappings.terms import TERM_TABLES, WORDS
 
 TO = default_context()
@@ -54,9 +55,14 @@ VITAL_SIGNS = [
     for term, rows in TO.tables["measurement"].terms.items()
     if rows[0].category == "vital-signs"
 ]
+JUDGED = [term for term in TO.tables["measurement"].terms if term not in dict(VALUED)]
+REASONS = st.sampled_from(sorted(TO.tables["absent-reason"].terms))
 PARTS: dict[type, st.SearchStrategy[Any]] = {
     e.Component: st.sampled_from(VALUED).flatmap(
-        lambda of: st.builds(e.Component, code=st.just(of[0]), value=NUMBERS, unit=st.just(of[1]))
+        lambda of: (
+            st.builds(e.Component, code=st.just(of[0]), value=NUMBERS, unit=st.just(of[1]))
+            | st.builds(e.Component, code=st.just(of[0]), absent=REASONS)
+        )
     ),
     e.Answer: st.builds(e.Answer, link=TEXTS, code=st.tuples(TEXTS, TEXTS))
     | st.builds(e.Answer, link=TEXTS, integer=st.integers(-(2**31), 2**31 - 1))
@@ -160,18 +166,51 @@ def codes(term: str) -> set[str]:
     return {row.code for row in TO.tables["measurement"].rows(term)}
 
 
+COMPARATORS = st.none() | st.sampled_from(["<", "<=", ">=", ">"])
+PAIRS = st.tuples(NUMBERS, NUMBERS).map(sorted)
+LIVED = st.tuples(st.decimals(0, 9, places=1), st.decimals(10, 18, places=1))
+
+
+def ends(pairs: st.SearchStrategy[Any], *names: str) -> st.SearchStrategy[dict[str, Any]]:
+    """The two ends of a range, one of them, or none."""
+    return st.tuples(pairs, st.booleans(), st.booleans()).map(
+        lambda of: {
+            name: end for name, end, wanted in zip(names, of[0], of[1:], strict=True) if wanted
+        }
+    )
+
+
+def results(code: str, unit: str | None, *, vital: bool) -> st.SearchStrategy[dict[str, Any]]:
+    """What a measurement may have found; a panel's findings are its components."""
+    terms = st.sampled_from(sorted(TO.tables["result"].terms))
+    missing = st.fixed_dictionaries({"absent": REASONS}, optional={"unit": st.just(unit)})
+    judged = st.fixed_dictionaries({"term": terms}) | st.fixed_dictionaries({"flag": st.booleans()})
+    if code in PANELS:
+        members = st.lists(st.sampled_from(PANELS[code]), min_size=1, unique=True)
+        part = {
+            "value": NUMBERS,
+            "unit": st.just(TO.tables["measurement"].units(PANELS[code][0])[0]),
+        }
+        made = st.fixed_dictionaries(part) | st.fixed_dictionaries({"absent": REASONS})
+        return members.flatmap(
+            lambda names: st.tuples(
+                *(made.map(lambda of, n=n: e.Component(code=n, **of)) for n in names)
+            )
+        ).map(lambda parts: {"components": parts})
+    if unit is None:
+        return judged | missing
+    measured = st.fixed_dictionaries(
+        {"value": NUMBERS, "unit": st.just(unit), "comparator": COMPARATORS}
+    )
+    return measured | missing if vital else measured | missing | judged
+
+
 @st.composite
 def measurements(draw: st.DrawFn) -> e.Measurement:
-    """A measurement with exactly one result."""
-    code, unit = draw(st.sampled_from(VALUED))
-    vital = any(same_code(code, each) for each in VITAL_SIGNS)
-    results = st.sampled_from(sorted(TO.tables["result"].terms))
-    reasons = st.sampled_from(sorted(TO.tables["absent-reason"].terms))
-    measured = st.fixed_dictionaries({"value": NUMBERS, "unit": st.just(unit)})
-    missing = st.fixed_dictionaries({"absent": reasons})
-    judged = st.fixed_dictionaries({"term": results})
-    flagged = st.fixed_dictionaries({"flag": st.booleans()})
-    result = measured | missing if vital else measured | missing | judged | flagged
+    """A measurement with exactly one result, and all that may stand beside one."""
+    code, unit = draw(st.sampled_from(VALUED) | st.tuples(st.sampled_from(JUDGED), st.none()))
+    vital = code in PANELS or any(same_code(code, each) for each in VITAL_SIGNS)
+    interpretations = st.sampled_from(sorted(TO.tables["interpretation"].terms))
     # FHIR's vital signs are numbers of a day, in units of their own.
     part = entities(e.Component).filter(lambda part: not same_code(part.code, code))
     parts = st.just([]) if vital else st.lists(part, max_size=2)
@@ -181,10 +220,14 @@ def measurements(draw: st.DrawFn) -> e.Measurement:
         code=code,
         when=draw(DAYS if vital else MOMENTS),
         until=draw(st.none() if vital else st.none() | MOMENTS),
-        components=draw(parts.map(tuple)),
         corrected=draw(st.booleans()),
         visit=draw(st.none() | KEYS),
         sample=draw(st.none() | KEYS),
-        **draw(result),
+        support=draw(st.none() | KEYS),
+        interpretation=draw(st.none() | interpretations),
+        age_unit=draw(st.sampled_from(sorted(WORDS["Measurement", "age_unit"]))),
+        **draw(ends(PAIRS, "low", "high")),
+        **draw(ends(LIVED, "age_from", "age_to")),
+        **{"components": draw(parts.map(tuple)), **draw(results(code, unit, vital=vital))},
     )
     return typing.cast(e.Measurement, in_order(measurement))

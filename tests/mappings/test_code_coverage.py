@@ -1,18 +1,22 @@
 """Every code found for the study's data elements is written by a mapping, or says why it is not.
 
 ``tests/data/study-codes.csv`` lists the elements and their codes. A code is used when it stands in
-a code table, which the mappings read, or where ``mappings/codes_beyond_tables.csv`` says that it is
-written: in a mapping whose element FHIR binds to a fixed list of words, or in a study folder.
+a code table, each of whose terms a mapping can write, or where ``mappings/codes_beyond_tables.csv``
+says that it is written: in a mapping whose element FHIR binds to a fixed list of words, or in a
+study folder.
 """
 
 from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from adapter.validation.definitions import Definitions
 from mappings.context import load_tables
+from mappings.diagnostic_report import KINDS
+from mappings.terms import TERM_TABLES, WORDS
 
 ROOT = Path(__file__).parents[2]
 UCUM = "http://unitsofmeasure.org"
@@ -32,6 +36,33 @@ ROWS = [
     for rows in table.terms.values()
     for row in rows
 ]
+TABLES = load_tables("all")
+MAPPINGS = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "mappings").rglob("*.py"))]
+# Named in study.yaml, or by a field that takes any term of the table.
+NAMED = ("absent-reason", "condition-clinical", "dose-form", "product")
+CATEGORIES = {
+    name: {rows[0].category for rows in TABLES[name].terms.values()}
+    for name in ("measurement", "respiratory-support")
+}
+# Tables that a mapping reads by a word of an entity's field, or by the term of another table.
+LOOKED_UP: dict[str, Collection[str]] = {
+    "condition-severity": WORDS["Diagnosis", "severity"],
+    "container-additive": TABLES["container"].terms,
+    "ctcae-grade": WORDS["Event", "grade"],
+    "diagnosis-role": WORDS["Diagnosis", "role"],
+    "diagnosis-use": WORDS["Diagnosis", "role"],
+    "event-outcome-research": TABLES["event-outcome"].terms,
+    "event-relatedness": TABLES["causality"].terms,
+    "identifier-type": re.findall(r'typed_identifier\(\s*to, "([^"]+)"', "".join(MAPPINGS)),
+    "observation-category": {*CATEGORIES["measurement"], *(kind[0] for kind in KINDS.values())},
+    "procedure-category": CATEGORIES["respiratory-support"],
+    "sequencing-report": KINDS,
+    "severity": WORDS["Event", "severity"],
+    "specimen-type-miabis": TABLES["specimen-type"].terms,
+    "storage-temperature-miabis": TABLES["storage-temperature"].terms,
+    "subject-state": WORDS["Subject", "status"] | WORDS["Disposition", "status"],
+    "support-device": TABLES["respiratory-support"].terms,
+}
 IN_TABLES = {(row.system, row.code) for row in ROWS} | {(UCUM, row.unit) for row in ROWS}
 
 
@@ -39,6 +70,31 @@ def stands(code: str, file: str) -> bool:
     """True when a file holds the code as a word of its own."""
     text = (ROOT / file).read_text(encoding="utf-8")
     return re.search(rf"(?<![\w-]){re.escape(code)}(?![\w-])", text) is not None
+
+
+def literal(table: str, term: str) -> bool:
+    """True where a mapping that reads the table names the term."""
+    return any(f'"{table}"' in text and f'"{term}"' in text for text in MAPPINGS)
+
+
+def reachable(table: str, term: str) -> bool:
+    """True where a mapping can write the term: a field, a registry or the mapping says it."""
+    if table in TERM_TABLES.values() or table in NAMED:
+        return True
+    if table.startswith(("ctgov-", "study-")):  # words of registrations
+        return True
+    return term in LOOKED_UP.get(table, ()) or literal(table, term)
+
+
+def test_every_term_of_a_table_can_be_written() -> None:
+    dead = [
+        (name, term)
+        for name, table in TABLES.items()
+        for term in table.terms
+        if not reachable(name, term)
+    ]
+    assert dead == []
+    assert not reachable("identifier-type", "record-number")
 
 
 def test_every_code_is_used_or_says_why_not() -> None:

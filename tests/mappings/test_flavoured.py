@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 from child_record import CHILD, RECORD, default_context
-from entity_strategies import entities
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from study_strategies import any_of
 
 from adapter.validation import Validator
 from mappings import entities as e
 from mappings import map_entity, map_subject
+from mappings.context import load_flavours
 from mappings.locations import profile_url
 
 BACKPORT = "http://hl7.org/fhir/uv/ae-research-backport-ig/StructureDefinition/"
@@ -69,12 +70,57 @@ def test_the_guides_own_extensions_come_with_its_package() -> None:
     assert resource["modifierExtension"] == [{"url": f"{BACKPORT}status", "valueCode": "completed"}]
 
 
-@given(st.data())
-@settings(max_examples=20, deadline=None)
-def test_any_event_is_valid_in_the_backport(data: st.DataObject) -> None:
-    to = default_context(flavours=["ae-backport"])
-    (resource,) = map_entity(data.draw(entities(e.Event)), to)
-    assert errors(resource, "R4") == []
+TABLE = load_flavours()
+# The entities behind the resource types that flavours reshape.
+BEHIND: dict[str, tuple[type, ...]] = {
+    "AdverseEvent": (e.Event,),
+    "DiagnosticReport": (e.SequencingResult,),
+    "Observation": (e.Measurement, e.SequencingResult),
+    "ResearchStudy": (e.Study,),
+    "ResearchSubject": (e.Subject,),
+    "Specimen": (e.Sample,),
+}
+ALLOWED = sorted(
+    {
+        (release, row.name, kind)
+        for row in TABLE
+        for release in row.releases
+        for kind in BEHIND[row.resource]
+    },
+    key=str,
+)
+
+
+@pytest.mark.parametrize(
+    ("release", "flavour", "kind"), ALLOWED, ids=lambda each: getattr(each, "__name__", each)
+)
+@given(data=st.data())
+@settings(max_examples=8, deadline=None)
+def test_any_entity_is_valid_in_a_flavour(
+    release: str, flavour: str, kind: type, data: st.DataObject
+) -> None:
+    entity = data.draw(any_of(kind))
+    to = FLAVOURED[release, flavour]
+    made = map_entity(entity, to)
+    for resource in made:
+        assert errors(resource, release) == []
+    assert made == map_entity(entity, to)
+
+
+FLAVOURED = {
+    (release, flavour): default_context(release=release, flavours=[flavour])
+    for release, flavour, _ in ALLOWED
+}
+
+
+@pytest.mark.parametrize(("release", "flavour"), sorted(FLAVOURED))
+def test_a_flavour_leaves_all_other_resources_as_they_are(release: str, flavour: str) -> None:
+    reshaped = {row.resource for row in TABLE if row.name == flavour}
+    plain, other = (
+        [r for _, r in map_subject(RECORD, to) if r["resourceType"] not in reshaped]
+        for to in (default_context(release=release), FLAVOURED[release, flavour])
+    )
+    assert plain == other
 
 
 GENES = e.SequencingResult(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from mappings.context import load_flavours
 from mappings.flavours import profiles_of, refusal
 
@@ -36,3 +40,13 @@ def test_exclusion_is_mutual() -> None:
 def test_each_row_that_can_be_refused_says_why() -> None:
     for row in TABLE:
         assert row.reason or (len(row.releases) == 3 and not row.excludes), row.name
+
+
+def test_two_flavours_of_one_type_are_refused_and_never_overwrite_each_other() -> None:
+    specimen = next(row for row in TABLE if row.name == "miabis")
+    table = [*TABLE, replace(specimen, name="another", profile="another-sample")]
+    assert refusal(table, ["miabis"], "R4") is None
+    reason = "miabis and another exclude each other: both reshape Specimen"
+    assert refusal(table, ["another", "miabis"], "R4") == reason
+    with pytest.raises(ValueError, match="miabis and another both reshape Specimen"):
+        profiles_of(table, ["another", "miabis"])

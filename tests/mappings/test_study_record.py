@@ -118,6 +118,8 @@ def test_a_site_with_a_status_has_a_study_of_its_own() -> None:
     main, part = by_type("ResearchStudy", resources(replace(study(), sites=(open_site,))))
     assert part["partOf"] == [{"reference": f"ResearchStudy/{main['id']}"}]
     assert part["status"] == "temporarily-closed-to-accrual"
+    profiles = [each["meta"]["profile"][0].rpartition("/")[2] for each in (main, part)]
+    assert profiles == ["research-study", "site-study"]
 
 
 def test_a_position_keeps_its_digits() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from adapter.profiles.package import RELEASES
 from adapter.validation import Validator
 from adapter.validation.definitions import Definitions
 from adapter.validation.own import own_definition, own_urls
+from adapter.validation.resources.known_searches import search_parameters
 from mappings.locations import CANONICAL
+from mappings.values import OF_STUDY
 
 in_each_release = pytest.mark.parametrize("release", RELEASES)
 
@@ -115,6 +118,48 @@ def test_examples_meet_their_profiles(release: str) -> None:
                    for url in example["meta"]["profile"])  # fmt: skip
         found = [i for i in validator.validate(example) if i.severity in ("error", "fatal")]
         assert found == [], example["id"]
+
+
+@in_each_release
+def test_a_server_must_search_by_id_by_identifier_and_by_study(release: str) -> None:
+    (statement,) = (e for e in published(release) if e["resourceType"] == "CapabilityStatement")
+    searches = {
+        each["type"]: {search["name"]: search["definition"] for search in each["searchParam"]}
+        for each in statement["rest"][0]["resource"]
+    }
+    known = search_parameters(release) | {each["url"]: "" for each in published(release)}
+    assert {url for each in searches.values() for url in each.values()} <= known.keys()
+    for example in examples(release):
+        names = searches[example["resourceType"]]
+        of_study = OF_STUDY in {each["url"] for each in example.get("extension", ())}
+        assert ("researchStudy" in names) == of_study
+        assert ("identifier" in names) == ("identifier" in example)
+        assert "_id" in names
+    assert ("arm" in searches["ResearchSubject"]) == (release != "R5")
+
+
+@in_each_release
+def test_every_profile_and_extension_has_an_example(release: str) -> None:
+    shown = examples(release)
+    profiles = {url for each in shown for url in each["meta"]["profile"]}
+    definitions = [each for each in published(release) if each["resourceType"] == KINDS[0]]
+    resources = {each["url"] for each in definitions if each["kind"] == "resource"}
+    extensions = {each["url"] for each in definitions if each["type"] == "Extension"}
+    assert resources <= profiles
+    assert extensions <= {url for each in shown for url in extended(each)}
+    assert len(resources) + len(extensions) == len(definitions)
+    assert len({(each["resourceType"], each["id"]) for each in shown}) == len(shown)
+
+
+def extended(value: Any) -> Iterator[str]:
+    """The URLs of the extensions within a resource."""
+    if isinstance(value, dict):
+        for name in ("extension", "modifierExtension"):
+            yield from (each["url"] for each in value.get(name, ()))
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            yield from extended(each)
 
 
 def test_a_profile_refuses_what_it_forbids() -> None:
