@@ -86,7 +86,7 @@ class WideCompiler(CellCompiler):
             parser = cells.flag()
         else:
             parser = self._number(spec, described)
-        return cells.missing(parser, self._missing(spec)) if "missing" in spec else parser
+        return cells.missing(parser, self._missing(spec, *path)) if "missing" in spec else parser
 
     def _unit_fits(self, unit: Unit, values: dict[str, Any]) -> None:
         """The code follows the unit, so a unit the code is not known in rejects the row."""

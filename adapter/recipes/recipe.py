@@ -8,7 +8,10 @@ from typing import Any
 
 from adapter.recipes.cells import Absent, BadCell, Compared, Defaulted, Parser
 from adapter.sources import Row
-from mappings.entities import Key
+from mappings.entities import Key, Measurement
+
+# Where a missing-value code says why there is no result: it becomes the entity's ``absent``.
+REASONED = frozenset((Measurement, name) for name in ("value", "term", "flag"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,9 @@ class Field:
     column: str
     to: str
     parse: Parser
-    fatal: bool = False  # a bad date rejects the row
+    fatal: bool = False  # a bad cell rejects the row
+    stands: bool = False  # a default or constant would stand in for a bad cell
+    listed: bool = False  # the field holds several terms, the cell gives some of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +156,6 @@ class Recipe:
                 continue
             try:
                 store(unit, values, each, each.parse(unit.row.cells[each.column]))
-                unit.claimed.add(each.column)
             except BadCell as bad:
                 fault = Fault(each.column, bad.rule, bad.why)
                 unit.faults.append(fault)
@@ -159,7 +163,7 @@ class Recipe:
                     unit.dead = unit.dead or fault
         for box in self.checkboxes:
             ticked = [t for c, t in box.columns.items() if unit.row.cells.get(c, "").strip() == "1"]
-            values[box.to] = tuple(ticked)
+            values[box.to] = _joined(values.get(box.to), ticked)
             unit.claimed.update(box.columns)
 
     def _omit(self, unit: Unit) -> None:
@@ -188,10 +192,18 @@ class Recipe:
 
 
 def store(unit: Unit, values: dict[str, Any], each: Field, value: Any) -> None:
-    """Put a parsed value where the entity wants it; a comparator or reason goes beside it."""
+    """Put a parsed value where the entity wants it; a comparator or reason goes beside it.
+
+    Raises BadCell where the entity has no place for what the cell says.
+    """
     if isinstance(value, Defaulted):
         unit.defaulted.add(each.column)
         value = value.term
+    if isinstance(value, Absent) and (unit.recipe.entity, each.to) not in REASONED:
+        if each.stands:
+            raise BadCell("missing-value", "is a missing-value code")
+        unit.omitted[each.column] = f"missing-value code: {value.reason}"
+        return
     if isinstance(value, Absent):
         values["absent"] = value.reason
     elif isinstance(value, Compared):
@@ -201,7 +213,13 @@ def store(unit: Unit, values: dict[str, Any], each: Field, value: Any) -> None:
         if value.comparator:
             values["comparator"] = value.comparator
     else:
-        values[each.to] = value
+        values[each.to] = _joined(values.get(each.to), value) if each.listed else value
+    unit.claimed.add(each.column)
+
+
+def _joined(known: Sequence[str] | None, more: Sequence[str]) -> tuple[str, ...]:
+    """The terms of several cells, each once."""
+    return tuple(dict.fromkeys((*(known or ()), *more)))
 
 
 def backwards(start: str | None, end: str | None) -> bool:
