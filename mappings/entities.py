@@ -444,8 +444,19 @@ class SequencingResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Suspect:
+    """A treatment suspected of an adverse event, and what it is thought to have to do with it."""
+
+    treatment: Key | None = None  # without one, it is the intervention of the study
+    causality: str | None = None  # mappings/codes/causality.csv
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """An adverse event: becomes an AdverseEvent."""
+    """An adverse event: becomes an AdverseEvent.
+
+    ``suspect`` and ``causality`` are those of the only treatment suspected, or of the first.
+    """
 
     key: Key
     subject: Key
@@ -459,10 +470,11 @@ class Event:
     recorded: str | None = None
     severity: str | None = None  # mild | moderate | severe
     grade: str | None = None  # CTCAE 1..5
-    serious: bool = False
+    serious: bool | None = None  # None: not known, unless a criterion says so
     criteria: tuple[str, ...] = ()  # mappings/codes/seriousness-criterion.csv
     causality: str | None = None  # mappings/codes/causality.csv
     suspect: Key | None = None  # the treatment held responsible
+    suspects: tuple[Suspect, ...] = ()  # others, each with a causality of its own
     outcome: str | None = None  # mappings/codes/event-outcome.csv
     expected: bool | None = None
 

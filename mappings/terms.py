@@ -8,6 +8,7 @@ TERM_TABLES: dict[tuple[str, str], str] = {
     ("Event", "criteria"): "seriousness-criterion",
     ("Event", "outcome"): "event-outcome",
     ("Event", "term"): "adverse-event",
+    ("Suspect", "causality"): "causality",
     ("Finding", "target"): "sequencing-target",
     ("Consent", "guardian"): "relationship",
     ("Measurement", "code"): "measurement",

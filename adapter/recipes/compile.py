@@ -18,9 +18,7 @@ KEY_FIELDS = ("site", "visit", "sample", "support", "suspect", "parent", "form")
 
 # Fields without a default that say something by their absence: a status is then worked out, and a
 # number without a comparator is exact.
-TELLING = frozenset(
-    {("Support", "status"), ("Treatment", "status"), ("Measurement", "comparator")}
-)
+TELLING = frozenset({("Support", "status"), ("Treatment", "status"), ("Measurement", "comparator")})
 # Fields of which an empty cell does not mean the default: nobody consents by silence.
 NEVER_EMPTY = frozenset({("Consent", "decision")})
 

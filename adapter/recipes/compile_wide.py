@@ -8,6 +8,7 @@ from typing import Any
 from adapter.recipes import cells
 from adapter.recipes.cells import Parser
 from adapter.recipes.compile_cells import CellCompiler
+from adapter.recipes.events import SuspectColumns, consistent, suspects
 from adapter.recipes.recipe import Fault, Unit
 from adapter.recipes.wide import FindingColumns, Measure, answers, findings, measurements
 from adapter.sources import DictionaryField
@@ -35,6 +36,12 @@ class WideCompiler(CellCompiler):
             pairs = [self._finding(n, f) for n, f in enumerate(self.spec["findings"])]
             finish.append(findings(pairs))
             more.update(column for p in pairs for column in (p.target, p.reads) if column)
+        if "suspects" in self.spec:
+            several = [self._suspect(n, s) for n, s in enumerate(self.spec["suspects"])]
+            finish.append(suspects(several))
+            more.update(column for each in several for column in each.columns)
+        if self.recipe.entity == "Event":
+            finish.append(consistent(self.scope.settings.flavours))
         return many, tuple(finish), more
 
     def _measure(self, name: str, spec: Mapping[str, Any], *path: object) -> Measure:
@@ -127,6 +134,19 @@ class WideCompiler(CellCompiler):
         if item.validation.startswith(("number", "integer")) or item.type == "calc":
             return self._number({}, item)
         return cells.text()
+
+    def _suspect(self, index: int, spec: Mapping[str, Any]) -> SuspectColumns:
+        path = ("suspects", index)
+        for column in (*spec.get("treatment", ()), *filter(None, (spec.get("causality"),))):
+            self._column(column, *path)
+        known = self._terms("causality", "Suspect")
+        codes = spec.get("codes", {term: term for term in known})
+        codes = self._code_file(codes, *path) if isinstance(codes, str) else codes
+        for source, term in codes.items():
+            if term not in known:
+                raise self._unknown_term(str(term), known, *path, "codes", source)
+        key = tuple(spec.get("treatment", ()))
+        return SuspectColumns(key, spec.get("causality"), cells.coded(codes))
 
     def _finding(self, index: int, spec: Mapping[str, Any]) -> FindingColumns:
         path = ("findings", index)

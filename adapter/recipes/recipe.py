@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from adapter.recipes.cells import Absent, BadCell, Compared, Defaulted, Parser
 from adapter.sources import Row
@@ -33,6 +33,14 @@ class Draft:
     columns: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Suspected:
+    """A treatment that a row suspects of an event, and the cells that say so."""
+
+    key: Key
+    columns: tuple[str, ...]  # of the key, then of the causality
+
+
 @dataclass(slots=True)
 class Unit:
     """What a recipe makes of one row; ``dead`` is why the row gives nothing at all."""
@@ -47,8 +55,12 @@ class Unit:
     omitted: dict[str, str] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     links: dict[str, tuple[str, Key, str, bool]] = field(default_factory=dict)
+    suspected: list[Suspected] = field(default_factory=list)
     dead: Fault | None = None
     merged: bool = False
+
+
+Step: TypeAlias = Callable[[Unit, dict[str, Any]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +110,8 @@ class Recipe:
     required: Sequence[str]
     selects: Callable[[Row], bool]
     orders: Sequence[tuple[str, str]]  # pairs of fields that must not go backwards
-    finish: Sequence[Callable[[Unit, dict[str, Any]], None]] = ()
-    many: Callable[[Unit, dict[str, Any]], None] | None = None
+    finish: Sequence[Step] = ()
+    many: Step | None = None
     more_columns: frozenset[str] = frozenset()  # columns of measures, items and findings
 
     def apply(self, row: Row) -> Unit:
@@ -143,10 +155,8 @@ class Recipe:
     def _link(self, unit: Unit) -> None:
         for link in self.links:
             columns = [part for part in link.key if not part.startswith("=")]
-            if all(unit.row.filled(column) for column in columns):
-                key = tuple(
-                    part[1:] if part.startswith("=") else unit.row.cells[part] for part in link.key
-                )
+            key = key_from(unit.row, link.key)
+            if key is not None:
                 unit.links[link.to] = (link.entity, key, columns[-1], link.optional)
             unit.claimed.update(columns)
 
@@ -189,6 +199,13 @@ class Recipe:
             self.many(unit, values)
         else:
             unit.drafts.append(Draft(self.entity, unit.key, values, tuple(sorted(unit.claimed))))
+
+
+def key_from(row: Row, parts: Sequence[str]) -> Key | None:
+    """The key that columns (or ``=text``) of a row spell; None where one of its cells is empty."""
+    if not all(part.startswith("=") or row.filled(part) for part in parts):
+        return None
+    return tuple(part[1:] if part.startswith("=") else row.cells[part] for part in parts)
 
 
 def store(unit: Unit, values: dict[str, Any], each: Field, value: Any) -> None:

@@ -24,6 +24,7 @@ from mappings.entities import (
     Subject,
     SubjectEntity,
     Support,
+    Suspect,
     Treatment,
     Visit,
 )
@@ -219,6 +220,7 @@ EVENT = Event(
     criteria=("hospitalization", "life-threatening"),
     causality="possible",
     suspect=TREATMENT.key,
+    suspects=(Suspect(treatment=(*CHILD, "dose", "2"), causality="unlikely"),),
     outcome="resolved",
     expected=False,
 )

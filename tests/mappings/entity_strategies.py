@@ -15,7 +15,12 @@ from mappings import entities as e
 from mappings.terms import TERM_TABLES, WORDS
 
 TO = default_context()
-NESTED = {"components": e.Component, "findings": e.Finding, "items": e.Answer}
+NESTED = {
+    "components": e.Component,
+    "findings": e.Finding,
+    "items": e.Answer,
+    "suspects": e.Suspect,
+}
 STATUS = {
     "Answers": "completed amended in-progress",
     "Diagnosis": "active remission inactive",
@@ -123,11 +128,13 @@ def entities(kind: type) -> st.SearchStrategy[Any]:
 
 
 def in_order(entity: Any) -> Any:
-    """The entity with no end before its start: nobody leaves before they came."""
+    """The entity with no contradiction: no end before its start, what is serious meets criteria."""
     if isinstance(entity, e.Subject) and entity.disposition:
         date = later(entity.enrolled, entity.disposition.date)
         left = dataclasses.replace(entity.disposition, date=date)
         return dataclasses.replace(entity, disposition=left)
+    if isinstance(entity, e.Event) and entity.criteria:
+        entity = dataclasses.replace(entity, serious=entity.serious or None)
     for start, end in PERIODS:
         if getattr(entity, start, None) and getattr(entity, end, None):
             after = later(getattr(entity, start), getattr(entity, end))
