@@ -375,7 +375,7 @@ class Treatment:
     rate: Decimal | None = None
     rate_unit: str | None = None
     route: str | None = None  # mappings/codes/route.csv
-    status: str = "completed"  # medication-admin-status
+    status: str | None = None  # medication-admin-status; None: completed
     reduced: str | None = None  # mappings/codes/reduced-dose-reason.csv: why not the full dose
 
 
@@ -389,7 +389,7 @@ class Support:
     mode: str  # mappings/codes/respiratory-support.csv
     start: str
     end: str | None = None
-    status: str = "completed"
+    status: str | None = None  # event-status; None: completed with an end, else in progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,9 @@ class WideCompiler(CellCompiler):
             several = [self._suspect(n, s) for n, s in enumerate(self.spec["suspects"])]
             finish.append(suspects(several))
             more.update(column for each in several for column in each.columns)
+        ends = any(spec.get("to") == "end" for spec in self.spec.get("fields", {}).values())
+        if self.recipe.entity == "Treatment" and ends:
+            finish.append(_open_course)
         if self.recipe.entity == "Event":
             finish.append(consistent(self.scope.settings.flavours))
         return many, tuple(finish), more
@@ -163,3 +166,12 @@ class WideCompiler(CellCompiler):
         return FindingColumns(
             spec["target"], spec.get("reads"), cells.coded(codes), self._number({}, described)
         )
+
+
+def _open_course(_unit: Unit, values: dict[str, Any]) -> None:
+    """Where a source records ends, a course whose end is empty is still being given.
+
+    Without a column for the end each row is one dose, which is completed.
+    """
+    if values.get("end") is None:
+        values.setdefault("status", "in-progress")

@@ -101,6 +101,23 @@ def test_an_empty_cell_keeps_the_default(made: Made) -> None:
     assert sample.state == "available"
 
 
+@pytest.mark.parametrize(
+    ("spec", "cell", "more", "status"),
+    [
+        ("{to: end}", "", "", "in-progress"),
+        ("{to: end}", "2024-03-01", "", None),
+        ("{to: end}", "", ", status: stopped", "stopped"),
+        ("{to: batch}", "", "", None),
+    ],
+)
+def test_a_course_without_its_end_goes_on(
+    made: Made, spec: str, cell: str, more: str, status: str | None
+) -> None:
+    constants = f"    set: {{drug: ceftriaxone{more}}}\n"
+    (treatment,) = of(Treatment, made("Treatment", fields(spec, "start"), cell, constants))
+    assert treatment.status == status
+
+
 def test_a_missing_value_code_is_no_empty_cell(made: Made) -> None:
     spec = fields('{to: state, missing: {"-9": unknown}}', "collected")
     assembly = made("Sample", spec, "-9", "    set: {material: serum}\n")
