@@ -420,11 +420,21 @@ class Answers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One target found by sequencing."""
+    """One target found by sequencing: an organism, or a gene and the variant found in it.
 
-    target: str  # mappings/codes/sequencing-target.csv
+    It has a ``target``, or a ``gene`` (or its id), or both.
+    """
+
+    target: str | None = None  # mappings/codes/sequencing-target.csv
     reads: Decimal | None = None
     detected: bool = True
+    gene: str | None = None  # symbol by the HUGO Gene Nomenclature Committee, such as CFTR
+    gene_id: str | None = None  # its number there, such as HGNC:1884
+    coding_change: str | None = None  # HGVS with its transcript, such as NM_000492.4:c.1521_1523del
+    protein_change: str | None = None  # HGVS, such as NP_000483.3:p.Phe508del
+    frequency: Decimal | None = None  # share of the reads with the variant: 0 to 1
+    depth: Decimal | None = None  # reads that cover its place
+    source_class: str | None = None  # mappings/codes/genomic-source.csv: germline, somatic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,13 +52,19 @@ def read_flavours(lines: Iterable[str]) -> tuple[Flavour, ...]:
 def profiles_of(
     table: Iterable[Flavour], flavours: Collection[str], supplied: Collection[str] = ()
 ) -> dict[str, list[str]]:
-    """The profile URLs of the chosen flavours, by resource type.
+    """The profile URLs of the chosen flavours, by resource type and by our own profile's URL.
 
+    The type is for resources of one shape; a report or finding has one of several, by its kind.
     ``supplied`` are the URLs of profiles in the packages that the study folder brings along; other
     people's URLs are written for those alone.
     """
-    found = {row.resource: row.urls(supplied) for row in table if row.name in flavours}
-    return {resource: urls for resource, urls in found.items() if urls}
+    found: dict[str, list[str]] = {}
+    for row in table:
+        urls = row.urls(supplied) if row.name in flavours else []
+        if urls:
+            found[row.resource] = urls
+            found[profile_url(row.profile)] = urls
+    return found
 
 
 def refusal(table: Iterable[Flavour], flavours: Collection[str], release: str) -> str | None:

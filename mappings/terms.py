@@ -9,6 +9,7 @@ TERM_TABLES: dict[tuple[str, str], str] = {
     ("Event", "outcome"): "event-outcome",
     ("Event", "term"): "adverse-event",
     ("Suspect", "causality"): "causality",
+    ("Finding", "source_class"): "genomic-source",
     ("Finding", "target"): "sequencing-target",
     ("Consent", "guardian"): "relationship",
     ("Measurement", "code"): "measurement",

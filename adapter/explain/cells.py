@@ -12,6 +12,7 @@ from typing import Any
 
 from adapter.errors import Where
 from adapter.recipes import Origin
+from adapter.recipes.wide import NAMES
 from adapter.settings import StudySettings
 from adapter.sources import Row, Table
 
@@ -120,13 +121,12 @@ class Recipe:
         read = [
             (index, spec)
             for index, spec in enumerate(self.spec["findings"])
-            if spec["target"] in self.origin.columns
+            if any(spec.get(name) in self.origin.columns for name in NAMES)
         ]
         if at >= len(read):
             return []
         index, spec = read[at]
-        column = spec["reads"] if part == "reads" else spec["target"]
-        return [self._at((column,), "findings", index)]
+        return [self._at((spec.get(part, ""),), "findings", index)]
 
     def _suspect(self, at: int, part: str) -> list[Taken]:
         read = [

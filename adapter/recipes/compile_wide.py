@@ -13,6 +13,8 @@ from adapter.recipes.recipe import Fault, Unit
 from adapter.recipes.wide import FindingColumns, Measure, answers, findings, measurements
 from adapter.sources import DictionaryField
 
+NUMBERS = frozenset({"reads", "frequency", "depth"})  # of a sequencing finding
+
 
 class WideCompiler(CellCompiler):
     """The part of a recipe's compiler that reads several entities or parts out of one row."""
@@ -35,7 +37,7 @@ class WideCompiler(CellCompiler):
         if "findings" in self.spec:
             pairs = [self._finding(n, f) for n, f in enumerate(self.spec["findings"])]
             finish.append(findings(pairs))
-            more.update(column for p in pairs for column in (p.target, p.reads) if column)
+            more.update(column for p in pairs for column in p.columns.values())
         if "suspects" in self.spec:
             several = [self._suspect(n, s) for n, s in enumerate(self.spec["suspects"])]
             finish.append(suspects(several))
@@ -153,19 +155,24 @@ class WideCompiler(CellCompiler):
 
     def _finding(self, index: int, spec: Mapping[str, Any]) -> FindingColumns:
         path = ("findings", index)
-        self._column(spec["target"], *path)
-        if "reads" in spec:
-            self._column(spec["reads"], *path)
+        columns = {name: column for name, column in spec.items() if name != "codes"}
+        for column in columns.values():
+            self._column(column, *path)
         terms = self._terms("target", "Finding")
         codes = spec.get("codes", {term: term for term in terms})
         codes = self._code_file(codes, *path) if isinstance(codes, str) else codes
         for source, term in codes.items():
             if term not in terms:
                 raise self._unknown_term(str(term), terms, *path, "codes", source)
-        described = self.table.dictionary.get(spec.get("reads", ""))
-        return FindingColumns(
-            spec["target"], spec.get("reads"), cells.coded(codes), self._number({}, described)
-        )
+        parsers = {name: cells.text() for name in columns}
+        for name in NUMBERS.intersection(columns):
+            parsers[name] = self._number({}, self.table.dictionary.get(columns[name]))
+        classes = self._terms("source_class", "Finding")
+        parsers |= {
+            "target": cells.coded(codes),
+            "source_class": cells.coded({term: term for term in classes}),
+        }
+        return FindingColumns(columns, parsers)
 
 
 def _open_course(_unit: Unit, values: dict[str, Any]) -> None:

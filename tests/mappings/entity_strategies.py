@@ -82,6 +82,7 @@ def strategy(kind: type, name: str, hint: Any) -> st.SearchStrategy[Any]:
     special = {
         "birth_year": st.just("2019"),
         "file_type": st.sampled_from(["text/csv", "application/gzip"]),
+        "gene_id": st.from_regex(r"HGNC:[0-9]{1,5}", fullmatch=True),
         "form": st.sampled_from(sorted(TO.tables["dose-form"].terms)),
         "kind": st.sampled_from(["pathogen", "gene"]),
         "meddra": st.from_regex(r"[0-9]{8}", fullmatch=True),
@@ -118,6 +119,14 @@ def entities(kind: type) -> st.SearchStrategy[Any]:
         return measurements()
     if kind in PARTS:
         return PARTS[kind]
+    if kind is e.Finding:
+        named = plain_entities(kind)
+        return named.map(lambda f: f if f.target or f.gene else dataclasses.replace(f, gene="CFTR"))
+    return plain_entities(kind)
+
+
+def plain_entities(kind: type) -> st.SearchStrategy[Any]:
+    """Any entity of a class whose fields do not depend on one another."""
     hints = typing.get_type_hints(kind, vars(e))
     given_fields = {}
     for field in dataclasses.fields(kind):
