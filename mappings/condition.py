@@ -10,7 +10,12 @@ from mappings.entities import Diagnosis
 from mappings.values import concepts
 
 # A condition that has ended cannot be active (con-4).
-ENDED = {"active": "resolved", "recurrence": "resolved", "relapse": "resolved"}
+ENDED = {
+    "active": "resolved",
+    "recurrence": "resolved",
+    "relapse": "resolved",
+    "unknown": "resolved",
+}
 
 
 def condition(diagnosis: Diagnosis, to: Context) -> Resource:

@@ -54,6 +54,8 @@ def _consent(given: _Given, to: Context, kind: str | None = None) -> Resource:
         key=consent.key,
         kind=kind,
         extension=in_study(to),
+        # A refusal is an active Consent that denies: it is to be followed. R4's status ``rejected``
+        # would say that nobody agreed to this very rule, and R5's ``not-done`` that none was made.
         status="inactive" if consent.withdrawn else "active",
         category=concepts(to, "consent-category", "consent"),
         **SHAPES[to.release](given, to),

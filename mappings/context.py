@@ -103,7 +103,7 @@ class Context:
 
     ``release`` is R4, R4B or R5. ``flavours`` are the shapes of other people's guides that the
     study asks for, and ``profiles`` the URLs that they put in the place of our own profile's, by
-    resource type: see ``mappings/flavours.csv``.
+    resource type or by the URL of ours: see ``mappings/flavours.csv``.
     """
 
     release: str
@@ -168,8 +168,7 @@ class Context:
 
     def _profiles(self, resource_type: str, name: str | None) -> list[str]:
         own = profile_url(name or kebab(resource_type))
-        wanted = self.profiles.get(resource_type, ())
-        return list(wanted) if wanted and (name is None or own in wanted) else [own]
+        return list(self.profiles.get(own if name else resource_type, ())) or [own]
 
     def coded(self, table: str, term: str, unit: str | None = None) -> Resource:
         """A CodeableConcept of all codings of a term. Raises KeyError for an unknown term."""

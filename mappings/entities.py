@@ -382,7 +382,7 @@ class Treatment:
     rate: Decimal | None = None
     rate_unit: str | None = None
     route: str | None = None  # mappings/codes/route.csv
-    status: str = "completed"  # medication-admin-status
+    status: str | None = None  # medication-admin-status; None: completed
     reduced: str | None = None  # mappings/codes/reduced-dose-reason.csv: why not the full dose
 
 
@@ -396,7 +396,7 @@ class Support:
     mode: str  # mappings/codes/respiratory-support.csv
     start: str
     end: str | None = None
-    status: str = "completed"
+    status: str | None = None  # event-status; None: completed with an end, else in progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -427,11 +427,21 @@ class Answers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One target found by sequencing."""
+    """One target found by sequencing: an organism, or a gene and the variant found in it.
 
-    target: str  # mappings/codes/sequencing-target.csv
+    It has a ``target``, or a ``gene`` (or its id), or both.
+    """
+
+    target: str | None = None  # mappings/codes/sequencing-target.csv
     reads: Decimal | None = None
     detected: bool = True
+    gene: str | None = None  # symbol by the HUGO Gene Nomenclature Committee, such as CFTR
+    gene_id: str | None = None  # its number there, such as HGNC:1884
+    coding_change: str | None = None  # HGVS with its transcript, such as NM_000492.4:c.1521_1523del
+    protein_change: str | None = None  # HGVS, such as NP_000483.3:p.Phe508del
+    frequency: Decimal | None = None  # share of the reads with the variant: 0 to 1
+    depth: Decimal | None = None  # reads that cover its place
+    source_class: str | None = None  # mappings/codes/genomic-source.csv: germline, somatic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -451,8 +461,19 @@ class SequencingResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Suspect:
+    """A treatment suspected of an adverse event, and what it is thought to have to do with it."""
+
+    treatment: Key | None = None  # without one, it is the intervention of the study
+    causality: str | None = None  # mappings/codes/causality.csv
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """An adverse event: becomes an AdverseEvent."""
+    """An adverse event: becomes an AdverseEvent.
+
+    ``suspect`` and ``causality`` are those of the only treatment suspected, or of the first.
+    """
 
     key: Key
     subject: Key
@@ -466,10 +487,11 @@ class Event:
     recorded: str | None = None
     severity: str | None = None  # mild | moderate | severe
     grade: str | None = None  # CTCAE 1..5
-    serious: bool = False
+    serious: bool | None = None  # None: not known, unless a criterion says so
     criteria: tuple[str, ...] = ()  # mappings/codes/seriousness-criterion.csv
     causality: str | None = None  # mappings/codes/causality.csv
     suspect: Key | None = None  # the treatment held responsible
+    suspects: tuple[Suspect, ...] = ()  # others, each with a causality of its own
     outcome: str | None = None  # mappings/codes/event-outcome.csv
     expected: bool | None = None
 

@@ -27,7 +27,7 @@ DATE = r"^\d{4}(-\d{2}(-\d{2}(T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2}))?)?)
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of any study entity."""
     parts = {kind.__name__: _object(kind, top=True) for kind in ENTITIES}
-    nested = {"Component", "Finding", "Answer", *_nested(entities.Study)}
+    nested = {"Component", "Finding", "Answer", "Suspect", *_nested(entities.Study)}
     for name in sorted(nested - parts.keys()):
         parts[name] = _object(getattr(entities, name), top=False)
     return {

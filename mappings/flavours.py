@@ -15,6 +15,9 @@ from itertools import combinations
 
 from mappings.locations import profile_url
 
+# Types whose resources have one of several shapes each, by the kind of result.
+BY_KIND = frozenset({"DiagnosticReport", "Observation"})
+
 
 @dataclass(frozen=True, slots=True)
 class Flavour:
@@ -53,8 +56,9 @@ def read_flavours(lines: Iterable[str]) -> tuple[Flavour, ...]:
 def profiles_of(
     table: Iterable[Flavour], flavours: Collection[str], supplied: Collection[str] = ()
 ) -> dict[str, list[str]]:
-    """The profile URLs of the chosen flavours, by resource type.
+    """The profile URLs of the chosen flavours, by resource type and by our own profile's URL.
 
+    The type is for resources of one shape; a report or finding has one of several, by its kind.
     ``supplied`` are the URLs of profiles in the packages that the study folder brings along; other
     people's URLs are written for those alone. Raises ValueError where two of the flavours reshape
     one resource type, which ``refusal`` says beforehand.
@@ -62,13 +66,17 @@ def profiles_of(
     chosen = [row for row in table if row.name in flavours]
     for one, other in _on_one_type(chosen):
         raise ValueError(f"{one.name} and {other.name} both reshape {one.resource}")
-    found = {row.resource: row.urls(supplied) for row in chosen}
-    return {resource: urls for resource, urls in found.items() if urls}
+    found: dict[str, list[str]] = {}
+    for row in chosen:
+        if urls := row.urls(supplied):
+            found[row.resource] = urls
+            found[profile_url(row.profile)] = urls
+    return found
 
 
 def _on_one_type(rows: Sequence[Flavour]) -> Iterator[tuple[Flavour, Flavour]]:
     for one, other in combinations(rows, 2):
-        if one.resource == other.resource:
+        if one.resource == other.resource not in BY_KIND:
             yield one, other
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from mappings.context import Context, Resource, fields
 from mappings.entities import Treatment
 from mappings.medication import product_key
-from mappings.values import ABSENT, in_study, quantity, timed
+from mappings.values import ABSENT, in_study, period, quantity, timed
 
 REDUCED = (
     "http://hl7.org/fhir/5.0/StructureDefinition/extension-MedicationAdministration.subPotentReason"
@@ -24,7 +24,7 @@ def medication_administration(treatment: Treatment, to: Context) -> Resource:
     return to.resource(
         "MedicationAdministration",
         key=treatment.key,
-        status=treatment.status,
+        status=treatment.status or "completed",
         subject=to.reference("Patient", treatment.subject),
         dosage=_dosage(treatment, to),
         **SHAPES[to.release](treatment, to),
@@ -43,7 +43,7 @@ def _r4(treatment: Treatment, to: Context) -> dict[str, Any]:
         "medicationCodeableConcept": concept,
         "medicationReference": reference,
         "context": treatment.visit and to.reference("Encounter", treatment.visit),
-        **timed("effective", treatment.start, treatment.end),
+        **_when("effective", treatment),
     }
 
 
@@ -55,7 +55,7 @@ def _r5(treatment: Treatment, to: Context) -> dict[str, Any]:
         "contained": contained,
         "medication": fields(concept=concept, reference=reference),
         "encounter": treatment.visit and to.reference("Encounter", treatment.visit),
-        **timed("occurence", treatment.start, treatment.end),
+        **_when("occurence", treatment),
         "isSubPotent": True if reduced else None,
         "subPotentReason": reduced,
     }
@@ -66,6 +66,13 @@ SHAPES: Mapping[str, Callable[[Treatment, Context], dict[str, Any]]] = {
     "R4B": _r4,
     "R5": _r5,
 }
+
+
+def _when(element: str, treatment: Treatment) -> dict[str, Any]:
+    """One dose has a moment, a course a period: one in progress is open at its end."""
+    if treatment.status == "in-progress" and not treatment.end:
+        return {f"{element}Period": period(treatment.start)}
+    return timed(element, treatment.start, treatment.end)
 
 
 def _medication(

@@ -16,7 +16,7 @@ def procedure(support: Support, to: Context) -> Resource:
         "Procedure",
         key=support.key,
         extension=in_study(to),
-        status=support.status,
+        status=support.status or ("completed" if support.end else "in-progress"),
         code=to.coded("respiratory-support", support.mode),
         subject=to.reference("Patient", support.subject),
         encounter=support.visit and to.reference("Encounter", support.visit),

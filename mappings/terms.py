@@ -1,12 +1,15 @@
 """What the fields of an entity may hold: terms of which code table, FHIR's own words, dates."""
 
 TERM_TABLES: dict[tuple[str, str], str] = {
+    ("Diagnosis", "status"): "condition-clinical",
     ("Diagnosis", "term"): "diagnosis",
     ("Disposition", "reason"): "disposition-reason",
     ("Event", "causality"): "causality",
     ("Event", "criteria"): "seriousness-criterion",
     ("Event", "outcome"): "event-outcome",
     ("Event", "term"): "adverse-event",
+    ("Suspect", "causality"): "causality",
+    ("Finding", "source_class"): "genomic-source",
     ("Finding", "target"): "sequencing-target",
     ("Consent", "guardian"): "relationship",
     ("Measurement", "code"): "measurement",
@@ -58,4 +61,23 @@ WORDS: dict[tuple[str, str], frozenset[str]] = {
     ("Diagnosis", "severity"): frozenset(("mild", "moderate", "severe")),
     ("Diagnosis", "role"): frozenset(("main", "comorbidity", "admission")),
     ("Event", "grade"): frozenset("12345"),
+    ("Measurement", "comparator"): frozenset(("<", "<=", ">=", ">")),
+    ("SequencingResult", "kind"): frozenset(("pathogen", "gene")),
+    ("Treatment", "status"): frozenset(
+        "completed entered-in-error in-progress not-done on-hold stopped unknown".split()
+    ),
+    ("Support", "status"): frozenset(
+        (
+            "completed entered-in-error in-progress not-done on-hold preparation stopped unknown"
+        ).split()
+    ),
+    ("Answers", "status"): frozenset(
+        "amended completed entered-in-error in-progress stopped".split()
+    ),
+    ("SequencingResult", "status"): frozenset(
+        (
+            "amended appended cancelled corrected entered-in-error final partial preliminary "
+            "registered unknown"
+        ).split()
+    ),
 }

@@ -69,7 +69,6 @@ def test_flavours_are_chosen_in_study_yaml(folder: Path) -> None:
         (("mii-studie",), "R5", "mii-studie cannot be had in R5, only in R4, R4B: .*R4 guide"),
         (("ae-backport",), "R5", "only in R4, R4B: .*R5 has the elements themselves"),
         (("genomics-reporting",), "R4B", "only in R4: .*published for R4 alone"),
-        (("genomics-reporting", "microbiology"), "R4", "exclude each other: .*either"),
         (("spicy",), "R4", "no flavour 'spicy'; known: ae-backport, "),
     ],
 )

@@ -12,6 +12,7 @@ from typing import Any
 
 from adapter.errors import Where
 from adapter.recipes import Origin
+from adapter.recipes.wide import NAMES
 from adapter.settings import StudySettings
 from adapter.sources import Row, Table
 
@@ -59,6 +60,8 @@ class Recipe:
             return self._item(entity, at)
         if name == "findings":
             return self._finding(at, part or "")
+        if name == "suspects":
+            return self._suspect(at, part or "")
         return [*self._plain(entity, name, at)] or [*self._measure(entity, name)]
 
     def _at(self, columns: Sequence[str], *path: str | int, unit: str | None = None) -> Taken:
@@ -118,13 +121,28 @@ class Recipe:
         read = [
             (index, spec)
             for index, spec in enumerate(self.spec["findings"])
-            if spec["target"] in self.origin.columns
+            if any(spec.get(name) in self.origin.columns for name in NAMES)
         ]
         if at >= len(read):
             return []
         index, spec = read[at]
-        column = spec["reads"] if part == "reads" else spec["target"]
-        return [self._at((column,), "findings", index)]
+        return [self._at((spec.get(part, ""),), "findings", index)]
+
+    def _suspect(self, at: int, part: str) -> list[Taken]:
+        read = [
+            (index, spec)
+            for index, spec in enumerate(self.spec.get("suspects", ()))
+            if all(self._filled(column) for column in spec.get("treatment", ()))
+            and ("treatment" in spec or self._filled(spec["causality"]))
+        ]
+        if at >= len(read):
+            return []
+        index, spec = read[at]
+        columns = spec["treatment"] if part == "treatment" else [spec.get("causality", "")]
+        return [self._at(columns, "suspects", index)]
+
+    def _filled(self, column: str) -> bool:
+        return column.startswith("=") or self.row.filled(column)
 
     # --- the lines behind it ---
 

@@ -15,7 +15,7 @@ from adapter.errors import ConfigurationError
 from adapter.recipes.holding import Gate, hold_back
 from adapter.recipes.ledger import Ledger
 from adapter.recipes.origin import Origin
-from adapter.recipes.recipe import Draft, Fault, Recipe, Unit
+from adapter.recipes.recipe import Draft, Fault, Recipe, Suspected, Unit
 from adapter.sources import Table
 from mappings.entities import Disposition, Key, Subject, SubjectEntity
 
@@ -192,6 +192,21 @@ def _links(units: Sequence[Unit]) -> None:
                     draft.values[to] = key
             elif not optional:
                 unit.faults.append(Fault(column, "unknown-reference", f"there is no such {entity}"))
+        for suspected in unit.suspected:
+            if ("Treatment", suspected.key) not in alive:
+                _not_suspected(unit, suspected)
+
+
+def _not_suspected(unit: Unit, suspected: Suspected) -> None:
+    """Takes a suspect out that is no treatment of the study: its causality is about nothing."""
+    for draft in unit.drafts:
+        known = draft.values["suspects"]
+        draft.values["suspects"] = tuple(s for s in known if s.treatment != suspected.key)
+    own = [c for c in suspected.columns if c not in unit.recipe.key and c != unit.recipe.subject]
+    for column in own or suspected.columns:
+        if unit.row.filled(column):
+            fault = Fault(column, "unknown-reference", "there is no such Treatment")
+            unit.faults.append(fault)
 
 
 def _book(unit: Unit, ledger: Ledger) -> None:

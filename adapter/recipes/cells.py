@@ -133,7 +133,7 @@ def coded(codes: Mapping[str, Any], default: str | None = None) -> Parser:
 class Defaulted:
     """A term taken because the source's code is unknown and the recipe gives a default."""
 
-    term: str
+    term: Any  # or several, where the cell holds several
 
 
 def chosen(parser: Parser, choices: tuple[tuple[str, str], ...]) -> Parser:
@@ -154,6 +154,18 @@ def flag() -> Parser:
         {"1": True, "0": False, "yes": True, "no": False, "true": True, "false": False}
         | {"Yes": True, "No": False, "True": True, "False": False, "Y": True, "N": False}
     )
+
+
+def several(parser: Parser, separator: str | None) -> Parser:
+    """Parser of a cell that holds several terms, or one where no separator is given."""
+
+    def parse(text: str) -> Any:
+        parts = text.split(separator) if separator else [text]
+        values = [parser(part) for part in parts if part.strip()]
+        terms = tuple(v.term if isinstance(v, Defaulted) else v for v in values)
+        return Defaulted(terms) if any(isinstance(v, Defaulted) for v in values) else terms
+
+    return parse
 
 
 def missing(parser: Parser, reasons: Mapping[str, str]) -> Parser:

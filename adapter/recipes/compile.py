@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from adapter.errors import ConfigurationError
@@ -16,6 +16,12 @@ from mappings.terms import DATE_FIELDS
 
 ORDERS = (("start", "end"), ("onset", "ended"), ("collected", "received"), ("when", "until"))
 KEY_FIELDS = ("site", "visit", "sample", "support", "suspect", "parent", "form")
+
+# Fields without a default that say something by their absence: a status is then worked out, and a
+# number without a comparator is exact.
+TELLING = frozenset({("Support", "status"), ("Treatment", "status"), ("Measurement", "comparator")})
+# Fields of which an empty cell does not mean the default: nobody consents by silence.
+NEVER_EMPTY = frozenset({("Consent", "decision")})
 
 
 def compile_recipes(scope: Scope) -> list[Recipe]:
@@ -101,7 +107,7 @@ class RecipeCompiler(WideCompiler):
             omitted=omitted,
             checkboxes=self._checkboxes(),
             links=self._links(),
-            required=self._required(bool(many)),
+            required=self._required(bool(many), fields),
             selects=self._selection(),
             orders=tuple(pair for pair in ORDERS if {f.to for f in fields}.issuperset(pair)),
             finish=finish,
@@ -120,10 +126,20 @@ class RecipeCompiler(WideCompiler):
                 omitted[column] = spec["omit"]
                 continue
             self._target(spec["to"], "fields", column)
-            fields.append(
-                Field(column, spec["to"], self._parser(column, spec), spec["to"] in DATE_FIELDS)
-            )
+            fields.append(self._field(column, spec))
         return fields, omitted
+
+    def _field(self, column: str, spec: Mapping[str, Any]) -> Field:
+        to = spec["to"]
+        stands = self._stands_in(to)
+        fatal = stands or to in DATE_FIELDS
+        return Field(column, to, self._parser(column, spec), fatal, stands, self._listed(to))
+
+    def _stands_in(self, to: str) -> bool:
+        """True where something else would be said in the place of a cell that nobody can read."""
+        default = next(f.default for f in dataclasses.fields(self.entity) if f.name == to)
+        given = default not in (dataclasses.MISSING, None, ())
+        return given or (self.recipe.entity, to) in TELLING or to in self.spec.get("set", {})
 
     # --- constants, checkboxes, links, selection ---
 
@@ -134,7 +150,7 @@ class RecipeCompiler(WideCompiler):
             known = self._terms(name)
             if known is not None and str(value) not in known:
                 raise self._unknown_term(str(value), known, "set", name)
-            if name in KEY_FIELDS and known is None:
+            if self._listed(name) or (name in KEY_FIELDS and known is None):
                 constants[name] = (str(value),)
             else:
                 constants[name] = value if isinstance(value, bool) else str(value)
@@ -160,6 +176,9 @@ class RecipeCompiler(WideCompiler):
         for base, spec in self.spec.get("checkbox", {}).items():
             path = ("checkbox", base)
             self._target(spec["to"], *path)
+            if not self._listed(spec["to"]):
+                hint = "boxes become one field with several terms, such as criteria"
+                raise self.error(f"{spec['to']} holds one value", hint, *path)
             codes = self._codes(spec, spec["to"], *path)
             columns = {f"{base}___{code}": term for code, term in codes.items()}
             for column in columns:
@@ -176,7 +195,7 @@ class RecipeCompiler(WideCompiler):
             links.append(Link(to, spec["entity"], tuple(spec["key"]), spec.get("optional", False)))
         return links
 
-    def _required(self, wide: bool) -> tuple[str, ...]:
+    def _required(self, wide: bool, fields: Sequence[Field]) -> tuple[str, ...]:
         own = tuple(
             f.name
             for f in dataclasses.fields(self.entity)
@@ -188,7 +207,8 @@ class RecipeCompiler(WideCompiler):
         more = tuple(self.spec.get("required", ()))
         for name in more:
             self._target(name, "required")
-        return own + more
+        stated = tuple(each.to for each in fields if (self.recipe.entity, each.to) in NEVER_EMPTY)
+        return own + more + stated
 
     def _selection(self) -> Callable[[Row], bool]:
         tests: list[Callable[[Row], bool]] = []

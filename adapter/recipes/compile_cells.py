@@ -33,6 +33,9 @@ SUBJECT_ENTITIES = [
     "Disposition",
 ]
 
+# Fields that other parts of a recipe fill.
+FROM_ELSEWHERE = ("key", "subject", "components", "disposition", "items", "findings", "suspects")
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Scope:
@@ -95,7 +98,7 @@ class CellCompiler:
             )
 
     def _target(self, name: str, *path: object) -> None:
-        if name not in self.types or name in ("key", "subject", "components", "disposition"):
+        if name not in self.types or name in FROM_ELSEWHERE:
             near = difflib.get_close_matches(name, self.types, 1)
             raise self.error(
                 f"{self.recipe.entity} has no field {name!r}",
@@ -106,6 +109,8 @@ class CellCompiler:
     def _parser(self, column: str, spec: Mapping[str, Any]) -> Parser:
         to, described = spec["to"], self.table.dictionary.get(column)
         path = ("fields", column)
+        if "separator" in spec and not self._listed(to):
+            raise self.error(f"{to} holds one value", "leave out: separator", *path, "separator")
         if "codes" in spec:
             parser = cells.coded(self._codes(spec, to, *path), self._default(spec, to, *path))
             if described and described.choices:
@@ -122,7 +127,13 @@ class CellCompiler:
             parser = cells.coded({term: term for term in known})
         else:
             parser = cells.text()
-        return cells.missing(parser, self._missing(spec)) if "missing" in spec else parser
+        if self._listed(to):
+            parser = cells.several(parser, spec.get("separator"))
+        return cells.missing(parser, self._missing(spec, *path)) if "missing" in spec else parser
+
+    def _listed(self, to: str) -> bool:
+        """True for a field that holds several terms."""
+        return self.types[to].startswith("tuple[str")
 
     def _date(self, to: str, spec: Mapping[str, Any], described: DictionaryField | None) -> Parser:
         zone, form = self.scope.settings.time_zone, spec.get("format")
@@ -148,7 +159,11 @@ class CellCompiler:
         decimal = "," if comma else self.scope.settings.sources[self.recipe.source].decimal
         return cells.number(decimal, (low, high))
 
-    def _missing(self, spec: Mapping[str, Any]) -> dict[str, str]:
+    def _missing(self, spec: Mapping[str, Any], *path: object) -> dict[str, str]:
+        known = self.scope.codes["absent-reason"].terms
+        for token, reason in spec["missing"].items():
+            if reason not in known:
+                raise self._unknown_term(str(reason), known, *path, "missing", token)
         return {token: str(reason) for token, reason in spec["missing"].items()}
 
     def _pseudonym(self, to: str) -> Parser:

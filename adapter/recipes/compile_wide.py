@@ -8,9 +8,12 @@ from typing import Any
 from adapter.recipes import cells
 from adapter.recipes.cells import Parser
 from adapter.recipes.compile_cells import CellCompiler
+from adapter.recipes.events import SuspectColumns, consistent, suspects
 from adapter.recipes.recipe import Fault, Unit
 from adapter.recipes.wide import FindingColumns, Measure, answers, findings, measurements
 from adapter.sources import DictionaryField
+
+NUMBERS = frozenset({"reads", "frequency", "depth"})  # of a sequencing finding
 
 
 class WideCompiler(CellCompiler):
@@ -34,7 +37,16 @@ class WideCompiler(CellCompiler):
         if "findings" in self.spec:
             pairs = [self._finding(n, f) for n, f in enumerate(self.spec["findings"])]
             finish.append(findings(pairs))
-            more.update(column for p in pairs for column in (p.target, p.reads) if column)
+            more.update(column for p in pairs for column in p.columns.values())
+        if "suspects" in self.spec:
+            several = [self._suspect(n, s) for n, s in enumerate(self.spec["suspects"])]
+            finish.append(suspects(several))
+            more.update(column for each in several for column in each.columns)
+        ends = any(spec.get("to") == "end" for spec in self.spec.get("fields", {}).values())
+        if self.recipe.entity == "Treatment" and ends:
+            finish.append(_open_course)
+        if self.recipe.entity == "Event":
+            finish.append(consistent(self.scope.settings.flavours))
         return many, tuple(finish), more
 
     def _measure(self, name: str, spec: Mapping[str, Any], *path: object) -> Measure:
@@ -86,7 +98,7 @@ class WideCompiler(CellCompiler):
             parser = cells.flag()
         else:
             parser = self._number(spec, described)
-        return cells.missing(parser, self._missing(spec)) if "missing" in spec else parser
+        return cells.missing(parser, self._missing(spec, *path)) if "missing" in spec else parser
 
     def _unit_fits(self, unit: Unit, values: dict[str, Any]) -> None:
         """The code follows the unit, so a unit the code is not known in rejects the row."""
@@ -128,18 +140,45 @@ class WideCompiler(CellCompiler):
             return self._number({}, item)
         return cells.text()
 
+    def _suspect(self, index: int, spec: Mapping[str, Any]) -> SuspectColumns:
+        path = ("suspects", index)
+        for column in (*spec.get("treatment", ()), *filter(None, (spec.get("causality"),))):
+            self._column(column, *path)
+        known = self._terms("causality", "Suspect")
+        codes = spec.get("codes", {term: term for term in known})
+        codes = self._code_file(codes, *path) if isinstance(codes, str) else codes
+        for source, term in codes.items():
+            if term not in known:
+                raise self._unknown_term(str(term), known, *path, "codes", source)
+        key = tuple(spec.get("treatment", ()))
+        return SuspectColumns(key, spec.get("causality"), cells.coded(codes))
+
     def _finding(self, index: int, spec: Mapping[str, Any]) -> FindingColumns:
         path = ("findings", index)
-        self._column(spec["target"], *path)
-        if "reads" in spec:
-            self._column(spec["reads"], *path)
+        columns = {name: column for name, column in spec.items() if name != "codes"}
+        for column in columns.values():
+            self._column(column, *path)
         terms = self._terms("target", "Finding")
         codes = spec.get("codes", {term: term for term in terms})
         codes = self._code_file(codes, *path) if isinstance(codes, str) else codes
         for source, term in codes.items():
             if term not in terms:
                 raise self._unknown_term(str(term), terms, *path, "codes", source)
-        described = self.table.dictionary.get(spec.get("reads", ""))
-        return FindingColumns(
-            spec["target"], spec.get("reads"), cells.coded(codes), self._number({}, described)
-        )
+        parsers = {name: cells.text() for name in columns}
+        for name in NUMBERS.intersection(columns):
+            parsers[name] = self._number({}, self.table.dictionary.get(columns[name]))
+        classes = self._terms("source_class", "Finding")
+        parsers |= {
+            "target": cells.coded(codes),
+            "source_class": cells.coded({term: term for term in classes}),
+        }
+        return FindingColumns(columns, parsers)
+
+
+def _open_course(_unit: Unit, values: dict[str, Any]) -> None:
+    """Where a source records ends, a course whose end is empty is still being given.
+
+    Without a column for the end each row is one dose, which is completed.
+    """
+    if values.get("end") is None:
+        values.setdefault("status", "in-progress")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from adapter.recipes.cells import Absent, BadCell, Compared, Defaulted, Parser
 from adapter.sources import Row
-from mappings.entities import Key, Subject
+from mappings.entities import Key, Measurement, Subject
+
+# Where a missing-value code says why there is no result: it becomes the entity's ``absent``.
+REASONED = frozenset((Measurement, name) for name in ("value", "term", "flag"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,14 @@ class Draft:
         return self.entity(key=self.key, **owner, **self.values)
 
 
+@dataclass(frozen=True, slots=True)
+class Suspected:
+    """A treatment that a row suspects of an event, and the cells that say so."""
+
+    key: Key
+    columns: tuple[str, ...]  # of the key, then of the causality
+
+
 @dataclass(slots=True)
 class Unit:
     """What a recipe makes of one row; ``dead`` is why the row gives nothing at all."""
@@ -49,8 +60,12 @@ class Unit:
     omitted: dict[str, str] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     links: dict[str, tuple[str, Key, str, bool]] = field(default_factory=dict)
+    suspected: list[Suspected] = field(default_factory=list)
     dead: Fault | None = None
     merged: bool = False
+
+
+Step: TypeAlias = Callable[[Unit, dict[str, Any]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +75,9 @@ class Field:
     column: str
     to: str
     parse: Parser
-    fatal: bool = False  # a bad date rejects the row
+    fatal: bool = False  # a bad cell rejects the row
+    stands: bool = False  # a default or constant would stand in for a bad cell
+    listed: bool = False  # the field holds several terms, the cell gives some of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +115,8 @@ class Recipe:
     required: Sequence[str]
     selects: Callable[[Row], bool]
     orders: Sequence[tuple[str, str]]  # pairs of fields that must not go backwards
-    finish: Sequence[Callable[[Unit, dict[str, Any]], None]] = ()
-    many: Callable[[Unit, dict[str, Any]], None] | None = None
+    finish: Sequence[Step] = ()
+    many: Step | None = None
     more_columns: frozenset[str] = frozenset()  # columns of measures, items and findings
     arms: tuple[str, ...] = ()  # those that a recipe of subjects names, in its order
 
@@ -144,10 +161,8 @@ class Recipe:
     def _link(self, unit: Unit) -> None:
         for link in self.links:
             columns = [part for part in link.key if not part.startswith("=")]
-            if all(unit.row.filled(column) for column in columns):
-                key = tuple(
-                    part[1:] if part.startswith("=") else unit.row.cells[part] for part in link.key
-                )
+            key = key_from(unit.row, link.key)
+            if key is not None:
                 unit.links[link.to] = (link.entity, key, columns[-1], link.optional)
             unit.claimed.update(columns)
 
@@ -157,7 +172,6 @@ class Recipe:
                 continue
             try:
                 store(unit, values, each, each.parse(unit.row.cells[each.column]))
-                unit.claimed.add(each.column)
             except BadCell as bad:
                 fault = Fault(each.column, bad.rule, bad.why)
                 unit.faults.append(fault)
@@ -165,7 +179,7 @@ class Recipe:
                     unit.dead = unit.dead or fault
         for box in self.checkboxes:
             ticked = [t for c, t in box.columns.items() if unit.row.cells.get(c, "").strip() == "1"]
-            values[box.to] = tuple(ticked)
+            values[box.to] = _joined(values.get(box.to), ticked)
             unit.claimed.update(box.columns)
 
     def _omit(self, unit: Unit) -> None:
@@ -193,11 +207,26 @@ class Recipe:
             unit.drafts.append(Draft(self.entity, unit.key, values, tuple(sorted(unit.claimed))))
 
 
+def key_from(row: Row, parts: Sequence[str]) -> Key | None:
+    """The key that columns (or ``=text``) of a row spell; None where one of its cells is empty."""
+    if not all(part.startswith("=") or row.filled(part) for part in parts):
+        return None
+    return tuple(part[1:] if part.startswith("=") else row.cells[part] for part in parts)
+
+
 def store(unit: Unit, values: dict[str, Any], each: Field, value: Any) -> None:
-    """Put a parsed value where the entity wants it; a comparator or reason goes beside it."""
+    """Put a parsed value where the entity wants it; a comparator or reason goes beside it.
+
+    Raises BadCell where the entity has no place for what the cell says.
+    """
     if isinstance(value, Defaulted):
         unit.defaulted.add(each.column)
         value = value.term
+    if isinstance(value, Absent) and (unit.recipe.entity, each.to) not in REASONED:
+        if each.stands:
+            raise BadCell("missing-value", "is a missing-value code")
+        unit.omitted[each.column] = f"missing-value code: {value.reason}"
+        return
     if isinstance(value, Absent):
         values["absent"] = value.reason
     elif isinstance(value, Compared):
@@ -207,7 +236,13 @@ def store(unit: Unit, values: dict[str, Any], each: Field, value: Any) -> None:
         if value.comparator:
             values["comparator"] = value.comparator
     else:
-        values[each.to] = value
+        values[each.to] = _joined(values.get(each.to), value) if each.listed else value
+    unit.claimed.add(each.column)
+
+
+def _joined(known: Sequence[str] | None, more: Sequence[str]) -> tuple[str, ...]:
+    """The terms of several cells, each once."""
+    return tuple(dict.fromkeys((*(known or ()), *more)))
 
 
 def backwards(start: str | None, end: str | None) -> bool:

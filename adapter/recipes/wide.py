@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from adapter.recipes.cells import Absent, BadCell, Compared, Defaulted, Parser
@@ -132,34 +131,37 @@ def _answer(item: DictionaryField, value: Any) -> Answer:
     return Answer(link=item.name, text=value)
 
 
+NAMES = ("target", "gene", "gene_id")  # what a finding cannot do without: one of these
+
+
 @dataclass(frozen=True, slots=True)
 class FindingColumns:
-    """The columns of one sequencing target: which it is, and how many reads."""
+    """The columns of one sequencing finding, by field: ``target``, ``gene``, ``reads`` ..."""
 
-    target: str
-    reads: str | None
-    parse_target: Parser
-    parse_reads: Parser
+    columns: Mapping[str, str]
+    parsers: Mapping[str, Parser]
 
 
-def findings(pairs: Sequence[FindingColumns]) -> Any:
-    """A step that collects the targets a sequencing run found."""
+def findings(parts: Sequence[FindingColumns]) -> Any:
+    """A step that collects what a sequencing run found."""
 
     def finish(unit: Unit, values: dict[str, Any]) -> None:
-        found = []
-        for pair in pairs:
-            target = read_cell(unit, pair.target, pair.parse_target)
-            reads = read_cell(unit, pair.reads, pair.parse_reads) if pair.reads else None
-            if target is None:
-                if reads is not None and pair.reads:
-                    fault = Fault(pair.reads, "missing-value", f"{pair.target} has no value")
-                    unit.faults.append(fault)
-                continue
-            unit.claimed.add(pair.target)
-            count: Decimal | None = reads.value if isinstance(reads, Compared) else None
-            if pair.reads and count is not None:
-                unit.claimed.add(pair.reads)
-            found.append(Finding(target=target, reads=count))
-        values["findings"] = tuple(found)
+        found = (_found(unit, each) for each in parts)
+        values["findings"] = tuple(each for each in found if each)
 
     return finish
+
+
+def _found(unit: Unit, part: FindingColumns) -> Finding | None:
+    cells = {
+        name: read_cell(unit, column, part.parsers[name]) for name, column in part.columns.items()
+    }
+    read = {name: getattr(v, "value", v) for name, v in cells.items() if v is not None}
+    named = [name for name in NAMES if name in part.columns]
+    if not any(name in read for name in named):
+        why = f"{part.columns[named[0]]} has no value"
+        for name in read:
+            unit.faults.append(Fault(part.columns[name], "missing-value", why))
+        return None
+    unit.claimed.update(part.columns[name] for name in read)
+    return Finding(**read)

@@ -20,7 +20,12 @@ from mappings.terms import DATE_FIELDS, TERM_TABLES, WORDS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 FROM_THE_RECIPE = ("key", "subject")
-PARTS = {"components": "from `measures`", "items": "from `items`", "findings": "from `findings`"}
+PARTS = {
+    "components": "from `measures`",
+    "items": "from `items`",
+    "findings": "from `findings`",
+    "suspects": "from `suspects`",
+}
 
 
 def errors() -> str:

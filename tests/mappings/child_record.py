@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from mappings import Context, load_default_context
@@ -24,6 +25,7 @@ from mappings.entities import (
     Subject,
     SubjectEntity,
     Support,
+    Suspect,
     Treatment,
     Visit,
 )
@@ -164,6 +166,7 @@ TREATMENT = Treatment(
     route="nebulized",
     reduced="vomited",
 )
+SECOND_DOSE = replace(TREATMENT, key=(*CHILD, "dose", "2"), reduced=None)
 SUPPORT = Support(
     key=(*CHILD, "o2"),
     subject=CHILD,
@@ -201,6 +204,16 @@ SEQUENCING = SequencingResult(
         Finding(target="rsv-a"),
         Finding(target="influenza-a", reads=Decimal("0"), detected=False),
         Finding(target="rsv-a", reads=Decimal("7")),
+        Finding(
+            target="rsv-a",
+            gene="CFTR",
+            gene_id="HGNC:1884",
+            coding_change="NM_000492.4:c.1521_1523del",
+            protein_change="NP_000483.3:p.Phe508del",
+            frequency=Decimal("0.48"),
+            depth=Decimal(212),
+            source_class="germline",
+        ),
     ),
     file="https://hospital.example/sequencing/tngs.gz",
     file_type="application/gzip",
@@ -222,6 +235,7 @@ EVENT = Event(
     criteria=("hospitalization", "life-threatening"),
     causality="possible",
     suspect=TREATMENT.key,
+    suspects=(Suspect(treatment=SECOND_DOSE.key, causality="unlikely"),),
     outcome="resolved",
     expected=False,
 )
@@ -244,6 +258,7 @@ RECORD: tuple[SubjectEntity, ...] = (
     SAMPLE,
     ALIQUOT,
     TREATMENT,
+    SECOND_DOSE,
     SUPPORT,
     ANSWERS,
     SEQUENCING,

@@ -16,7 +16,12 @@ from mappings.observation import PANELS
 from mappings.terms import TERM_TABLES, WORDS
 
 TO = default_context()
-NESTED = {"components": e.Component, "findings": e.Finding, "items": e.Answer}
+NESTED = {
+    "components": e.Component,
+    "findings": e.Finding,
+    "items": e.Answer,
+    "suspects": e.Suspect,
+}
 STATUS = {
     "Answers": "completed amended in-progress",
     "Diagnosis": "active remission inactive",
@@ -89,6 +94,7 @@ def strategy(kind: type, name: str, hint: Any) -> st.SearchStrategy[Any]:
     special = {
         "birth_year": st.just("2019"),
         "file_type": st.sampled_from(["text/csv", "application/gzip"]),
+        "gene_id": st.from_regex(r"HGNC:[0-9]{1,5}", fullmatch=True),
         "form": st.sampled_from(sorted(TO.tables["dose-form"].terms)),
         "kind": st.sampled_from(["pathogen", "gene"]),
         "meddra": st.from_regex(r"[0-9]{8}", fullmatch=True),
@@ -125,6 +131,14 @@ def entities(kind: type) -> st.SearchStrategy[Any]:
         return measurements()
     if kind in PARTS:
         return PARTS[kind]
+    if kind is e.Finding:
+        named = plain_entities(kind)
+        return named.map(lambda f: f if f.target or f.gene else dataclasses.replace(f, gene="CFTR"))
+    return plain_entities(kind)
+
+
+def plain_entities(kind: type) -> st.SearchStrategy[Any]:
+    """Any entity of a class whose fields do not depend on one another."""
     hints = typing.get_type_hints(kind, vars(e))
     given_fields = {}
     for field in dataclasses.fields(kind):
@@ -135,11 +149,13 @@ def entities(kind: type) -> st.SearchStrategy[Any]:
 
 
 def in_order(entity: Any) -> Any:
-    """The entity with no end before its start: nobody leaves before they came."""
+    """The entity with no contradiction: no end before its start, what is serious meets criteria."""
     if isinstance(entity, e.Subject) and entity.disposition:
         date = later(entity.enrolled, entity.disposition.date)
         left = dataclasses.replace(entity.disposition, date=date)
         return dataclasses.replace(entity, disposition=left)
+    if isinstance(entity, e.Event) and entity.criteria:
+        entity = dataclasses.replace(entity, serious=entity.serious or None)
     for start, end in PERIODS:
         if getattr(entity, start, None) and getattr(entity, end, None):
             after = later(getattr(entity, start), getattr(entity, end))

@@ -2,11 +2,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from child_record import CHILD, EVENT, TREATMENT
+import pytest
+from child_record import CHILD, EVENT, RELEASES, TREATMENT, default_context
 
+from adapter.validation import Validator
 from mappings import Context
 from mappings.adverse_event import adverse_event
 from mappings.entities import Event
+
+DOSE, SECOND = TREATMENT.key, EVENT.suspects[0].treatment
+VALIDATORS = {release: Validator(release) for release in RELEASES}
 
 
 def test_a_serious_fever(to: Context) -> None:
@@ -32,13 +37,28 @@ def test_the_outcome_has_the_one_coding_r4_requires(to: Context) -> None:
 
 
 def test_the_suspected_treatment(to: Context) -> None:
-    (suspect,) = adverse_event(EVENT, to)["suspectEntity"]
+    suspect, _ = adverse_event(EVENT, to)["suspectEntity"]
     assert suspect["instance"] == to.reference("MedicationAdministration", TREATMENT.key)
     assert suspect["causality"][0]["assessment"]["coding"][0]["code"] == "possible"
 
 
+@pytest.mark.parametrize("release", RELEASES)
+def test_each_suspected_treatment_has_a_causality_of_its_own(release: str) -> None:
+    to = default_context(release=release)
+    suspects = adverse_event(EVENT, to)["suspectEntity"]
+    related = [
+        each["causality"]["entityRelatedness"] if to.r5 else each["causality"][0]["assessment"]
+        for each in suspects
+    ]
+    codes = [each["coding"][0]["code"] for each in related]
+    assert codes == (["C53258", "C53257"] if to.r5 else ["possible", "unlikely"])
+    given = [each["instanceReference" if to.r5 else "instance"] for each in suspects]
+    assert given == [to.reference("MedicationAdministration", key) for key in (DOSE, SECOND)]
+
+
 def test_causality_without_a_known_treatment(to: Context) -> None:
-    (suspect,) = adverse_event(replace(EVENT, suspect=None), to)["suspectEntity"]
+    lone = replace(EVENT, suspect=None, suspects=())
+    (suspect,) = adverse_event(lone, to)["suspectEntity"]
     assert suspect["instance"] == {"display": "Intervention of the study"}
 
 
@@ -51,6 +71,33 @@ def test_end_and_grade_stand_in_the_resulting_condition(to: Context) -> None:
     assert condition["severity"]["coding"][0]["code"] == "C41339"
 
 
+@pytest.mark.parametrize(
+    ("outcome", "ended", "r4", "r5"),
+    [
+        ("resolved", None, "resolved", "resolved"),
+        ("resolved-with-sequelae", None, "resolved", "resolved"),
+        ("ongoing", None, "active", "active"),
+        ("recovering", None, "active", "active"),
+        ("ongoing", "2024-03-06", "resolved", "resolved"),
+        ("fatal", None, None, "unknown"),
+        ("fatal", "2024-03-06", "inactive", "inactive"),
+        ("unknown", None, None, "unknown"),
+        (None, None, None, "unknown"),
+        (None, "2024-03-06", "resolved", "resolved"),
+    ],
+)
+def test_what_resulted_is_as_the_outcome_says(
+    outcome: str | None, ended: str | None, r4: str | None, r5: str
+) -> None:
+    event = replace(EVENT, outcome=outcome, ended=ended)
+    for release, status in (("R4", r4), ("R4B", r4), ("R5", r5)):
+        resource = adverse_event(event, default_context(release=release))
+        (condition,) = resource["contained"]
+        coded = condition.get("clinicalStatus", {"coding": [{"code": None}]})
+        assert coded["coding"][0]["code"] == status
+        assert VALIDATORS[release].is_valid(resource)
+
+
 def test_whether_it_was_expected(to: Context) -> None:
     (category,) = adverse_event(EVENT, to)["category"]
     assert category["coding"][0]["code"] == "unexpected"
@@ -59,9 +106,33 @@ def test_whether_it_was_expected(to: Context) -> None:
 
 def test_a_mild_event_of_which_little_is_known(to: Context) -> None:
     resource = adverse_event(Event(key=("e",), subject=CHILD, term="rash", onset="2024-03"), to)
-    assert resource["seriousness"]["coding"][0]["code"] == "non-serious"
-    absent = {"contained", "suspectEntity", "severity", "outcome", "encounter"}
+    absent = {"contained", "seriousness", "suspectEntity", "severity", "outcome", "encounter"}
     assert absent.isdisjoint(resource)
+
+
+@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize(
+    ("serious", "criteria", "said"),
+    [
+        (None, (), None),
+        (False, (), ["non-serious"]),
+        (None, ("death",), ["serious", "C48275"]),
+    ],
+)
+def test_nobody_is_said_to_be_well_because_nobody_said_anything(
+    release: str, serious: bool | None, criteria: tuple[str, ...], said: list[str] | None
+) -> None:
+    event = replace(EVENT, serious=serious, criteria=criteria)
+    resource = adverse_event(event, default_context(release=release))
+    coded = resource.get("seriousness")
+    assert (coded and [each["code"] for each in coded["coding"]]) == said
+    assert VALIDATORS[release].is_valid(resource)
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_the_gate_refuses_criteria_of_what_is_not_serious(release: str) -> None:
+    resource = adverse_event(replace(EVENT, serious=False), default_context(release=release))
+    assert "study-ae-1" in {each.constraint for each in VALIDATORS[release].validate(resource)}
 
 
 def test_a_meddra_term_is_passed_on(to: Context) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -16,6 +17,7 @@ from adapter.validation import Validator
 from mappings import entities as e
 from mappings import map_entity, map_subject
 from mappings.context import load_flavours
+from mappings.flavours import profiles_of
 from mappings.locations import profile_url
 
 BACKPORT = "http://hl7.org/fhir/uv/ae-research-backport-ig/StructureDefinition/"
@@ -100,6 +102,8 @@ def test_any_entity_is_valid_in_a_flavour(
     release: str, flavour: str, kind: type, data: st.DataObject
 ) -> None:
     entity = data.draw(any_of(kind))
+    if flavour == "ae-backport":  # it wants both, see the test of what it wants
+        entity = replace(entity, serious=bool(entity.criteria), outcome=entity.outcome or "ongoing")
     to = FLAVOURED[release, flavour]
     made = map_entity(entity, to)
     for resource in made:
@@ -123,6 +127,44 @@ def test_a_flavour_leaves_all_other_resources_as_they_are(release: str, flavour:
     assert plain == other
 
 
+@pytest.mark.parametrize("ours", [True, False])
+@pytest.mark.parametrize(
+    ("change", "constraint"),
+    [
+        ({"criteria": ()}, "study-ae-2"),
+        ({"serious": False}, "study-ae-2"),
+        ({"serious": None, "criteria": ()}, "minimum"),
+        ({"outcome": None}, "minimum"),
+    ],
+)
+def test_the_backport_wants_a_seriousness_that_agrees_with_its_criteria_and_an_outcome(
+    change: dict[str, Any], constraint: str, ours: bool
+) -> None:
+    to = default_context(flavours=["ae-backport"])
+    if not ours:  # as with the guide's package, which gives the extensions its own URLs
+        theirs = [*to.profiles["AdverseEvent"], f"{BACKPORT}AdverseEvent-clinical-research"]
+        to = replace(to, profiles={"AdverseEvent": theirs})
+    mine = profile_url("ae-backport-adverse-event")
+    (resource,) = map_entity(replace(EVENT, **change), to)
+    (sound,) = map_entity(EVENT, to)
+    resource["meta"]["profile"] = sound["meta"]["profile"] = [mine]
+    assert "study-ae-2" not in {i.constraint for i in VALIDATORS["R4"].validate(sound)}
+    found = VALIDATORS["R4"].validate(resource)
+    said = (
+        {i.constraint for i in found} if constraint == "study-ae-2" else {i.message for i in found}
+    )
+    assert any(constraint in (text or "") for text in said), said
+
+
+def test_the_backport_holds_every_suspect() -> None:
+    others = (e.Suspect(treatment=("t2",), causality="unlikely"), e.Suspect(treatment=("t3",)))
+    to = default_context(flavours=["ae-backport"])
+    (resource,) = map_entity(replace(EVENT, suspects=others), to)
+    assert errors(resource, "R4") == []
+    found = [each for each in resource["extension"] if each["url"].endswith("suspect-entity")]
+    assert len(found) == 3
+
+
 GENES = e.SequencingResult(
     key=("g1",),
     subject=CHILD,
@@ -142,6 +184,73 @@ def test_a_variant_is_present_or_absent_in_a_gene() -> None:
     answers = [each["valueCodeableConcept"]["coding"][0]["code"] for each in (present, absent)]
     assert answers == ["LA9633-4", "LA9634-2"]
     assert absent["component"][0]["code"]["coding"][0]["code"] == "48018-6"
+
+
+VARIANT = e.Finding(
+    gene="CFTR",
+    gene_id="HGNC:1884",
+    coding_change="NM_000492.4:c.1521_1523del",
+    protein_change="NP_000483.3:p.Phe508del",
+    frequency=Decimal("0.48"),
+    depth=Decimal(212),
+    source_class="germline",
+)
+
+
+def components(resource: dict[str, Any]) -> dict[str, Any]:
+    """The value of each component by its code."""
+    return {
+        part["code"]["coding"][0]["code"]: next(v for k, v in part.items() if k.startswith("value"))
+        for part in resource["component"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("release", "flavours"), [("R4", ["genomics-reporting"]), ("R4", []), ("R4B", []), ("R5", [])]
+)
+def test_a_variant_is_told_by_its_gene_and_its_changes(release: str, flavours: list[str]) -> None:
+    to = default_context(release=release, flavours=flavours)
+    report, found = map_entity(replace(GENES, findings=(VARIANT,)), to)
+    assert [errors(each, release) for each in (report, found)] == [[], []]
+    held = components(found)
+    gene = held["48018-6"] if flavours else found["valueCodeableConcept"]
+    hgnc = {"system": "http://www.genenames.org", "code": "HGNC:1884", "display": "CFTR"}
+    assert (gene["coding"], gene["text"]) == ([hgnc], "CFTR")
+    assert held["48004-6"]["coding"][0]["code"] == "NM_000492.4:c.1521_1523del"
+    assert held["48005-3"]["coding"][0]["code"] == "NP_000483.3:p.Phe508del"
+    assert held["81258-6"]["value"] == Decimal("0.48")
+    assert (held["82121-5"]["value"], held["82121-5"]["code"]) == (212, "{reads}")
+    assert held["48002-0"]["coding"][0]["code"] == "LA6683-2"
+
+
+def test_two_variants_of_a_gene_keep_their_ids_in_any_order() -> None:
+    other = replace(VARIANT, coding_change="NM_000492.4:c.1652G>A")
+    to = default_context()
+    there = map_entity(replace(GENES, findings=(VARIANT, other)), to)
+    back = map_entity(replace(GENES, findings=(other, VARIANT)), to)
+    assert {json.dumps(r, default=str) for r in there[1:]} == {
+        json.dumps(r, default=str) for r in back[1:]
+    }
+
+
+def test_a_finding_names_what_was_found() -> None:
+    with pytest.raises(ValueError, match="neither a target nor a gene"):
+        map_entity(replace(GENES, findings=(e.Finding(),)), default_context())
+
+
+def test_a_study_may_have_genetic_and_microbiology_reports() -> None:
+    guide = "http://hl7.org/fhir/uv/genomics-reporting/StructureDefinition/"
+    both = ["genomics-reporting", "microbiology"]
+    supplied = {f"{guide}genomic-report", f"{guide}variant"}
+    to = default_context(flavours=both)
+    theirs = replace(to, profiles=profiles_of(load_flavours(), both, supplied))
+    for kind, ours in (("gene", "genomics-report"), ("pathogen", "microbiology-report")):
+        result = replace(GENES, kind=kind)
+        made = map_entity(result, to)
+        assert [errors(each, "R4") for each in made] == [[]] * len(made)
+        assert made[0]["meta"]["profile"] == [profile_url(ours)]
+        named = [url for each in map_entity(result, theirs) for url in each["meta"]["profile"]]
+        assert any(guide in url for url in named) == (kind == "gene")
 
 
 def test_a_sequencing_of_pathogens_is_microbiology() -> None:

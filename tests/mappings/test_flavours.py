@@ -28,7 +28,13 @@ def test_without_flavours_every_type_keeps_its_own_profile() -> None:
 
 
 def test_flavours_of_different_types_go_together() -> None:
-    assert refusal(TABLE, ["mii-studie", "miabis", "ae-backport", "microbiology"], "R4") is None
+    assert refusal(TABLE, {row.name for row in TABLE}, "R4") is None
+
+
+def test_those_that_exclude_each_other_are_refused_with_the_reason() -> None:
+    row = replace(TABLE[0], excludes=frozenset({"miabis"}), reason="they differ")
+    why = refusal([row, *TABLE], ["mii-studie", "miabis"], "R4")
+    assert why == "mii-studie and miabis exclude each other: they differ"
 
 
 def test_exclusion_is_mutual() -> None:

@@ -96,3 +96,10 @@ def test_the_strength_of_a_product(to: Context, r5: Context) -> None:
     assert before["ingredient"][0]["strength"] == strength
     assert before["ingredient"][0]["itemCodeableConcept"] == now["ingredient"][0]["item"]["concept"]
     assert "ingredient" not in map_entity(replace(PRODUCT, strength=None), r5)[0]
+
+
+def test_a_course_in_progress_is_open_at_its_end(to: Context) -> None:
+    resource = medication_administration(replace(TREATMENT, end=None, status="in-progress"), to)
+    assert resource["effectivePeriod"] == {"start": TREATMENT.start}
+    dose = medication_administration(replace(TREATMENT, end=None), to)
+    assert (dose["status"], dose["effectiveDateTime"]) == ("completed", TREATMENT.start)

@@ -28,9 +28,11 @@ def test_oxygen_therapy_and_ventilation_are_told_apart(
 
 
 def test_support_that_goes_on(to: Context) -> None:
-    resource = procedure(replace(SUPPORT, end=None, status="in-progress"), to)
+    resource = procedure(replace(SUPPORT, end=None), to)
     assert resource["performedPeriod"] == {"start": "2024-03-01"}
     assert resource["status"] == "in-progress"
+    assert procedure(SUPPORT, to)["status"] == "completed"
+    assert procedure(replace(SUPPORT, status="stopped"), to)["status"] == "stopped"
 
 
 def test_high_flow_in_r5(r5: Context) -> None:

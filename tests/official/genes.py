@@ -29,8 +29,16 @@ GENES = SequencingResult(
     date="2024-03-04",
     kind="gene",
     findings=(
-        Finding(target="rsv-a", reads=Decimal(12)),
-        Finding(target="rsv-b", detected=False),
+        Finding(
+            gene="CFTR",
+            gene_id="HGNC:1884",
+            coding_change="NM_000492.4:c.1521_1523del",
+            protein_change="NP_000483.3:p.Phe508del",
+            frequency=Decimal("0.48"),
+            depth=Decimal(212),
+            source_class="germline",
+        ),
+        Finding(gene="SFTPB", gene_id="HGNC:10801", detected=False),
     ),
 )
 
