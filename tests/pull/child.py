@@ -20,7 +20,8 @@ from adapter.settings import PullSettings  # noqa: E402
 
 
 def main(folder: Path, url: str, number: int, moment: str) -> None:
-    keep, pages = Store.take_page, []
+    keep = Store.take_page
+    pages: list[None] = []
 
     def take_page(self: Store, *args: Any) -> Any:
         pages.append(None)
@@ -31,7 +32,7 @@ def main(folder: Path, url: str, number: int, moment: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return kept
 
-    Store.take_page = take_page  # type: ignore[method-assign]
+    Store.take_page = take_page  # type: ignore[method-assign, assignment]
     settings = PullSettings("cohort.csv", folder / "cohort.csv", ("Patient", "Observation"))
     state = folder / ".study-fhir" / "pull.sqlite"
     pull(settings, Transport(url), state=state, out=folder / "out", study="TEST01", server="ehr")

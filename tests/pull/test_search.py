@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -440,7 +441,7 @@ def test_p10_a_merged_patient_is_flagged(ehr: Ehr, puller: Puller) -> None:
     ],
 )
 def test_p11_what_may_mean_something_else_is_skipped(
-    ehr: Ehr, puller: Puller, more: dict[str, object], why: str
+    ehr: Ehr, puller: Puller, more: dict[str, Any], why: str
 ) -> None:
     puller(ehr)
     assert "p1-o0" in puller.ids("Observation")
