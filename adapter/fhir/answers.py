@@ -137,7 +137,7 @@ def parsed(headers: dict[str, str], data: bytes) -> Any:
 
 def _retry_after(text: str) -> float:
     """Seconds to wait, at least 0; dates count from now, garbage is 0."""
-    if text.strip().isdigit():
+    if text.isascii() and text.strip().isdigit():
         return float(text)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from adapter.errors import AuthenticationError, ProtocolError, StudyFhirError, UnavailableError
-from adapter.fhir.links import own_link
+from adapter.fhir.links import ForeignLinkError, own_link
 from adapter.fhir.transport import Answer, Refusal, Transport, judged
 from adapter.fhir.writing import issue_codes
 from adapter.pull.download import Downloads
@@ -140,6 +140,8 @@ class Export:
                     return self._checked(job, answer)
                 _still_running(answer)
                 asked = answer.retry_after
+            except ForeignLinkError:
+                raise GoneError("the export is of another origin than the server") from None
             except UnavailableError:
                 pass  # the way to the server is bad for a while; the export is not
             left = end - self._patience.clock()

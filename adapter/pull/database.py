@@ -30,7 +30,9 @@ def alone(path: Path) -> Iterator[None]:
     with closing(sqlite3.connect(lock, timeout=0, isolation_level=None)) as held:
         try:
             held.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError:
+        except sqlite3.Error as error:
+            if "locked" not in str(error):
+                raise _unusable(error, lock) from None
             raise BusyError(
                 "another pull of this study is at work",
                 where=Where(file=str(path)),
@@ -54,13 +56,19 @@ def database(path: Path, belongs_to: dict[str, str]) -> Iterator[sa.Engine]:
         _same(engine, path, {"schema": SCHEMA_VERSION, **belongs_to})
         yield engine
     except sa.exc.DBAPIError as error:
-        raise ConfigurationError(
-            f"what was pulled cannot be kept: {type(error.orig).__name__}",
-            where=Where(file=str(path)),
-            hint=f"is there room on the disk? if the file is damaged, {ANEW}",
-        ) from None
+        raise _unusable(error.orig, path) from None
+    except sqlite3.Error as error:
+        raise _unusable(error, path) from None
     finally:
         engine.dispose()
+
+
+def _unusable(error: BaseException | None, path: Path) -> ConfigurationError:
+    return ConfigurationError(
+        f"what was pulled cannot be kept: {type(error).__name__}",
+        where=Where(file=str(path)),
+        hint=f"is there room on the disk? if the file is damaged, {ANEW}",
+    )
 
 
 def _private(path: Path) -> None:

@@ -92,10 +92,14 @@ def _is_older(found: Found, version: str | None, updated: str | None) -> bool:
     was restored: where the two disagree, what was read last counts.
     """
     signs = [_order(_moment(found.updated), _moment(updated))]
-    if found.version and version and found.version.isdigit() and version.isdigit():
+    if found.version and version and _is_number(found.version, version):
         signs.append(_order(float(found.version), float(version)))
     told = [sign for sign in signs if sign]
     return bool(told) and all(sign < 0 for sign in told)
+
+
+def _is_number(*versions: str) -> bool:
+    return all(each.isascii() and each.isdigit() for each in versions)
 
 
 def _order(one: float | None, other: float | None) -> int:

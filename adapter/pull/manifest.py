@@ -6,6 +6,7 @@ https://hl7.org/fhir/uv/bulkdata/export.html#response---complete-status
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from adapter.pull.pages import instant
 OUTPUT, DELETED, OUTCOME = "output", "deleted", "outcome"
 # Deletions come after what is there. Until version 2 the outcomes were called errors.
 KINDS = (("output", OUTPUT), ("deleted", DELETED), ("error", OUTCOME), ("outcome", OUTCOME))
+TYPE = re.compile(r"[A-Z][A-Za-z]{1,63}")
 TYPES = {DELETED: "Bundle", OUTCOME: "OperationOutcome"}
 
 
@@ -62,10 +64,10 @@ def _files(items: Any, kind: str) -> Iterator[Offered]:
     for item in given:
         item = item if isinstance(item, dict) else {}
         link, type_ = item.get("url"), TYPES.get(kind) or item.get("type")
-        if not isinstance(link, str) or not isinstance(type_, str) or not type_.isalpha():
+        if not isinstance(link, str) or not TYPE.fullmatch(str(type_)):
             raise ProtocolError(f"the manifest has a file of {kind} without address or type")
         count = item.get("count")
-        yield Offered(kind, type_, link, count if isinstance(count, int) else None)
+        yield Offered(kind, str(type_), link, count if isinstance(count, int) else None)
 
 
 def _is_next(link: Any) -> bool:

@@ -83,7 +83,10 @@ def earlier(moment: dt.datetime | None, overlap: float) -> str | None:
     """A moment, so many seconds back, as a FHIR instant in UTC."""
     if moment is None:
         return None
-    back = moment.astimezone(dt.UTC) - dt.timedelta(seconds=overlap)
+    try:
+        back = moment.astimezone(dt.UTC) - dt.timedelta(seconds=overlap)
+    except OverflowError:  # the first day of the calendar
+        return None
     return back.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -25,7 +25,7 @@ from adapter.pull.summary import Pulled
 COUNT = "200"  # resources a page, as we ask for it
 PAGES = 10_000  # of one type of one child: more are no medical record
 GONE = 410
-STUMBLES = 5  # crawls in a row that fail: that is a server that is away
+STUMBLES = 3  # children in a row with whom something fails: is the server still there?
 CAPPED = f"more than {PAGES:,} pages: the rest is not read"
 CIRCLE = "the pages go round in circles: the rest is not read"
 
@@ -66,7 +66,8 @@ class Searches:
         self._overlap = overlap
         self._places = store.patients()
         self._renewed: set[str] = set()  # children that turned out to have another Patient
-        self._stumbled = self._tried = self._forbidden = 0
+        self._stumbled: set[str] = set()
+        self._tried = self._forbidden = 0
 
     def run(self, tell: Tell) -> None:
         """What an earlier run left open; all of it where none was left.
@@ -108,7 +109,7 @@ class Searches:
             try:
                 self._tried += 1
                 self._crawl(crawl)
-                self._stumbled = 0
+                self._stumbled.clear()
             except (AwayError, AuthenticationError):
                 raise
             except (UnavailableError, ProtocolError, Refusal) as error:
@@ -122,14 +123,22 @@ class Searches:
         self._pulled.problem(crawl.type, self._cohort.place(crawl.child), error)
         self._forbidden += isinstance(error, Refusal) and error.status == 403
         if isinstance(error, Refusal | AnewError | ForeignLinkError):
-            self._stumbled = 0
+            self._stumbled.clear()
             return
-        self._stumbled += 1
-        if self._stumbled >= STUMBLES:
+        self._stumbled.add(crawl.child)
+        if len(self._stumbled) >= STUMBLES:
+            self._is_there(error)
+            self._stumbled.clear()
+
+    def _is_there(self, error: StudyFhirError) -> None:
+        """Raise AwayError when a server that fails again and again does not even say what it is."""
+        try:
+            self._patience.ask(lambda: self._transport.get_any("metadata"))
+        except (UnavailableError, ProtocolError):
             raise AwayError(
-                f"{error.message}; {STUMBLES} times in a row",
+                f"{error.message}; so for {STUMBLES} children in a row",
                 hint="what was read is kept: the same pull goes on from there",
-            )
+            ) from None
 
     # --- one crawl ---
 

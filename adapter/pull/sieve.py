@@ -57,7 +57,7 @@ class Sieve:
         """
         kind, id_ = str(resource.get("resourceType")), resource.get("id")
         if wanted is not None and kind != wanted:
-            return Found(kind, "", DROPPED, "of another type than was asked for")
+            return Found(wanted or kind, "", DROPPED, "of another type than was asked for")
         if not isinstance(id_, str) or not id_:
             return Found(kind, "", SKIPPED, "it has no id")
         content = _written(resource)  # first: it also bounds how deep all else has to look

@@ -120,6 +120,20 @@ def test_a_bad_cohort_file_is_named_by_line(
     assert ehr.asked == []
 
 
+def test_a_damaged_database_is_named(ehr: Ehr, puller: Puller) -> None:
+    puller(ehr)
+    for name in ("pull.sqlite", "pull.lock"):
+        file = puller.state.with_name(name)
+        kept = file.read_bytes()
+        file.write_bytes(b"CANARY" * 2_000)
+        with pytest.raises(ConfigurationError, match="cannot be kept") as caught:
+            puller(ehr)
+        assert caught.value.where
+        assert name in str(caught.value.where)
+        file.write_bytes(kept)
+    assert puller(ehr).exit == EXIT.done
+
+
 # --- P01: links that lead elsewhere -------------------------------------------------------------
 
 
@@ -273,7 +287,18 @@ def test_p03_a_server_that_stumbles_over_everything_is_away(ehr: Ehr, puller: Pu
     ehr.on("", Reply(500), always=True)
     pulled = puller(ehr)
     assert pulled.exit == EXIT.deferred
-    assert len(ehr.asked) == search.STUMBLES * 3
+    assert ehr.lines("metadata")
+    assert not ehr.lines("Observation/_search patient=p3")
+
+
+def test_p03_a_child_that_fails_in_everything_does_not_hold_up_the_others(
+    ehr: Ehr, puller: Puller
+) -> None:
+    puller.types = ("Patient", "Observation", "Condition", "Encounter", "Procedure", "Specimen")
+    ehr.on("patient=p[12]|Patient/p[12]", Reply(500), always=True)
+    pulled = puller(ehr)
+    assert pulled.exit == EXIT.findings
+    assert puller.ids("Observation") == ALL[10:]
 
 
 def test_p03_who_is_not_let_in_ends_with_5(ehr: Ehr, puller: Puller) -> None:
@@ -384,6 +409,7 @@ def test_p05_an_older_version_never_replaces_a_newer_one(ehr: Ehr, puller: Pulle
         ("", "2026-03-02T11:00:00+01:00", "2026-03-02T09%3A55%3A00Z"),
         (None, "2026-03-02T10:00:00Z", "2026-03-02T09%3A55%3A00Z"),  # from a cache
         (None, "soon", "2026-03-02T11%3A55%3A00Z"),
+        (None, "0001-01-01T00:00:00Z", None),
     ],
 )
 def test_p05_the_time_is_the_servers(
