@@ -65,12 +65,11 @@ def pull(
         pulled = Pulled(settings.mode, {kind: Counter() for kind in settings.types})
         counts = stack.enter_context(store.run())
         run = _Run(settings, transport, store, pulled, children, Patience(wait, clock, sleep))
-        before = transport.requests
         try:
             run.go(lambda done, total: progress("pull", done, total), sleep)
         except StudyFhirError as error:
             pulled.stop(error)
-        pulled.requests = transport.requests - before
+        pulled.requests = transport.requests
         write(store, settings.types, out)
         counts.update(pulled.to_json())
     return pulled
