@@ -10,7 +10,7 @@ from typing import Any
 
 from adapter import outbox as box
 from adapter import profiles
-from adapter.errors import EXIT, UsageError, Where
+from adapter.errors import EXIT, ConfigurationError, UsageError, Where
 from adapter.explain import Explanation
 from adapter.explain import explain as explain_place
 from adapter.fhir.auth import access_to, client_key
@@ -21,6 +21,8 @@ from adapter.fhir.probe import Probed, probe
 from adapter.mapping import MapResult, Progress, map_study, silent
 from adapter.outbox import Outbox, Plan, PushResult, Server, VerifyResult
 from adapter.privacy import id_function
+from adapter.pull import Pulled
+from adapter.pull import pull as pull_cohort
 from adapter.recipes import compile_recipes
 from adapter.report import render
 from adapter.settings import ServerSettings, read_secret
@@ -244,6 +246,38 @@ def verify(study: Study, server: str, *, progress: Progress = silent) -> VerifyR
     target = connect(study.settings.server(server))
     with open_outbox(study) as outbox:
         return box.verify(outbox, target, progress=progress)
+
+
+def pull(
+    study: Study, server: str, out: Path, *, wait: float = 60, progress: Progress = silent
+) -> Pulled:
+    """Read the cohort of ``pull`` in study.yaml from an EHR into a folder, as personal data.
+
+    Writes nothing to the server. Raises ConfigurationError when study.yaml has no ``pull``; what
+    stopped a pull that had begun stands in its result, and what was read is kept.
+    """
+    settings = study.settings.pull
+    if settings is None:
+        raise ConfigurationError(
+            "study.yaml does not say what to pull",
+            where=Where(file=str(study.folder / "study.yaml")),
+            hint="add pull: with patients and types; docs/pull.md has an example",
+        )
+    named = study.settings.server(server)
+    transport = box.connect(connect(named))
+    try:
+        return pull_cohort(
+            settings,
+            transport,
+            state=study.folder / ".study-fhir" / "pull.sqlite",
+            out=out,
+            study=study.settings.study,
+            server=named.name,
+            wait=wait,
+            progress=progress,
+        )
+    finally:
+        transport.close()
 
 
 def subject_of(study: Study, record_file: Path) -> str:

@@ -93,6 +93,18 @@ class ServerSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class PullSettings:
+    """What a pull reads from an EHR, and of whom; ``mode`` is search or bulk."""
+
+    file: str  # the cohort, as written in study.yaml
+    patients: Path
+    types: tuple[str, ...]
+    mode: str = "search"
+    group: str | None = None  # id of the Group that a bulk export is asked of
+    overlap: int = 300  # seconds that a later pull looks back before the start of the one before
+
+
+@dataclass(frozen=True, slots=True)
 class StudySettings:
     """study.yaml, checked against adapter/schemas/study.schema.json."""
 
@@ -119,6 +131,7 @@ class StudySettings:
     outbox: Path | str  # a file, or the URL of a PostgreSQL database
     key_file: Path
     yaml: YamlFile
+    pull: PullSettings | None = None
 
     def where(self, *path: object) -> Where:
         """The place of a key of study.yaml."""
@@ -217,6 +230,7 @@ def load_study(folder: Path, fhir: str | None = None) -> StudySettings:
         outbox=_outbox(folder, data.get("outbox")) or state / "outbox.sqlite",
         key_file=folder / data["key-file"] if "key-file" in data else state / "study.key",
         yaml=file,
+        pull=_pull(folder, data["pull"]) if "pull" in data else None,
     )
 
 
@@ -297,6 +311,17 @@ def _server(folder: Path, name: str, spec: Mapping[str, Any]) -> ServerSettings:
         omit_codings=tuple(spec.get("omit-codings", ())),
         omit_meta_profile=spec.get("meta-profile") == "omit",
         omit_records=spec.get("records") == "omit",
+    )
+
+
+def _pull(folder: Path, spec: Mapping[str, Any]) -> PullSettings:
+    return PullSettings(
+        file=spec["patients"],
+        patients=folder / spec["patients"],
+        types=tuple(spec["types"]),
+        mode=spec.get("mode", "search"),
+        group=spec.get("group"),
+        overlap=spec.get("overlap", 300),
     )
 
 

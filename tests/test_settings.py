@@ -138,3 +138,32 @@ def test_the_way_to_a_server(folder: Path) -> None:
     assert server.auth.type == "none"
     assert server.certificate == (folder / "c.pem", folder / "c.key")
     assert server.proxy == "http://proxy.test:3128"
+
+
+@pytest.mark.parametrize(
+    ("pull", "says"),
+    [
+        ("{types: [Patient]}", "patients"),
+        ("{patients: c.csv, types: []}", "non-empty"),
+        ("{patients: c.csv, types: [patient]}", "does not match"),
+        ("{patients: c.csv, types: [Patient], mode: bulk}", "group"),
+        ("{patients: c.csv, types: [Patient], mode: bulk, group: a/b}", "does not match"),
+        ("{patients: c.csv, types: [Patient], overlap: -1}", "minimum"),
+    ],
+)
+def test_a_pull_that_cannot_be_is_refused(folder: Path, pull: str, says: str) -> None:
+    file = folder / "study.yaml"
+    file.write_text(f"{file.read_text(encoding='utf-8')}pull: {pull}\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=says):
+        load_study(folder)
+
+
+def test_a_pull_has_its_defaults(folder: Path) -> None:
+    assert load_study(folder).pull is None
+    file = folder / "study.yaml"
+    line = "pull: {patients: c.csv, types: [Patient]}\n"
+    file.write_text(file.read_text(encoding="utf-8") + line, encoding="utf-8")
+    found = load_study(folder).pull
+    assert found is not None
+    assert (found.mode, found.group, found.overlap) == ("search", None, 300)
+    assert found.patients == folder / "c.csv"

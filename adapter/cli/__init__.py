@@ -25,6 +25,7 @@ COMMANDS = {
     "plan": "what a push would create, update and leave",
     "push": "bring a FHIR server in step with the study",
     "verify": "does the server still hold what it acknowledged",
+    "pull": "a cohort's resources from an EHR's FHIR API into files",
     "retract": "withdraw one subject from a server, with proof",
     "dead-letters": "what a server refused: list, show, retry, drop",
     "status": "what the outbox knows",

@@ -21,7 +21,9 @@ _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:
 
 def _decimal(value: Any) -> Any:
     if isinstance(value, Decimal):
-        return orjson.Fragment(format(value, "f") if value.adjusted() > -7 else str(value))
+        # 1e999999999 is nine digits as it came, and a gigabyte of zeros without its exponent
+        plain = -7 < value.adjusted() < 40 and value.is_finite()
+        return orjson.Fragment(format(value, "f") if plain else str(value))
     raise TypeError(f"no JSON for {type(value).__name__}")
 
 

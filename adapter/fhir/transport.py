@@ -6,60 +6,49 @@ bytes, and error texts of our own: none holds a query, a token or what a server 
 
 from __future__ import annotations
 
-import email.utils
-import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import requests
 import urllib3
 
-from adapter.errors import (
-    AuthenticationError,
-    ConfigurationError,
-    ProtocolError,
-    RefusedError,
-    UnavailableError,
-)
+from adapter.errors import ConfigurationError, ProtocolError, UnavailableError
 from adapter.fhir.access import Access
-from adapter.fhir.json import dumps, loads_answer
-from adapter.fhir.writing import BUSY, issue_codes
+from adapter.fhir.answers import (
+    CLOCKS_APART,
+    Answer,
+    Refusal,
+    TooSlow,
+    Unknown,
+    clock_difference,
+    clock_hint,
+    judged,
+    parsed,
+)
+from adapter.fhir.json import dumps
+from adapter.fhir.links import ForeignLinkError, absolute, base_of, is_local, origin, own_link
+from adapter.fhir.writing import BUSY
+
+__all__ = [
+    "CLOCKS_APART",
+    "Answer",
+    "Refusal",
+    "TooSlow",
+    "Transport",
+    "Unknown",
+    "clock_difference",
+    "clock_hint",
+    "judged",
+]
 
 FHIR_JSON = "application/fhir+json"
+NDJSON = "application/fhir+ndjson"
 CHUNK = 65_536
-GATEWAY_TIMEOUT = 504
-CLOCKS_APART = 60  # seconds; a token lives for five minutes, and Date is to the second
-HINT_401 = "is the token right, still valid, and allowed to write these resources?"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A complete answer: status, headers by lower-case name, and the parsed JSON body or None."""
-
-    status: int
-    headers: dict[str, str]
-    body: Any
-    has_content: bool = True
-
-
-class Refusal(RefusedError):  # noqa: N818  what a server does, not a defect
-    """A 4xx answer; ``issues`` are the OperationOutcome's codes, ``status`` the HTTP status."""
-
-    def __init__(self, status: int, issues: tuple[str, ...] = ()):
-        super().__init__(f"the server refuses: HTTP {status} {', '.join(issues)}".rstrip())
-        self.status = status
-        self.issues = issues
-
-
-class Unknown(UnavailableError):  # noqa: N818  an outcome, not a defect
-    """The request may or may not have been carried out: look before sending it again."""
-
-
-class TooSlow(Unknown):
-    """No answer in time, from the server or from what stands before it (504)."""
+FILE_DEADLINE = 3_600.0  # seconds; a file of an export is longer than any answer
+FILE_BYTES = 20_000_000_000
 
 
 class Transport:
@@ -84,7 +73,7 @@ class Transport:
         self._clock = clock
         self._session = requests.Session()
         self._session.trust_env = False  # netrc would replace our token, proxies would redirect us
-        access = access or Access()
+        self._access = access = access or Access()
         self._identity = access.identity
         self._session.verify = str(access.ca_file) if access.ca_file else True
         if access.certificate:
@@ -127,7 +116,62 @@ class Transport:
     def get_any(self, path: str) -> Answer:
         """GET a path below the base; every status but 401 and a busy server's is an answer."""
         answer = self.exchange("GET", path, None)
-        return _judged(answer, has_body=True) if answer.status in (*BUSY, 401) else answer
+        return judged(answer, has_body=True) if answer.status in (*BUSY, 401) else answer
+
+    def follow(self, link: str) -> Answer:
+        """GET the page that a link of the server names. Raises ForeignLinkError if it leads away.
+
+        A link is absolute, or counts from the base.
+        """
+        return judged(self.ask(link), has_body=True)
+
+    def ask(self, link: str, headers: dict[str, str] | None = None) -> Answer:
+        """GET what a link of the server names: any complete answer, as ``exchange`` has it."""
+        return self._as_us("GET", own_link(self.base_url, link), None, headers or {})
+
+    def download(
+        self,
+        link: str,
+        *,
+        with_token: bool,
+        deadline: float = FILE_DEADLINE,
+        max_bytes: int = FILE_BYTES,
+    ) -> Iterator[bytes]:
+        """The bytes of a file that a link of the server names, unpacked, as they come.
+
+        ``deadline`` in seconds for all of it. Raises as ``follow`` does; only 200 is a file.
+        """
+        url = own_link(self.base_url, link)
+        given = self._identity.authorization() if with_token else None
+        for again in (True, False):
+            end = self._clock() + deadline
+            with self._open("GET", url, None, {"Accept": NDJSON}, given) as response:
+                renewed = again and given and response.status_code == 401
+                if renewed and (other := self._identity.renewed(given)):
+                    given = other
+                    continue
+                if response.status_code != 200:
+                    _no_file(self._answer(response, end))
+                if "html" in response.headers.get("Content-Type", ""):
+                    raise ProtocolError("a page of HTML stands in the place of a file")
+                yield from self._chunks(response, end, max_bytes)
+                return
+
+    def stranger(self, link: str) -> Transport:
+        """The way to the origin of a link that is not the server's: as nobody.
+
+        Neither our token nor our certificate goes there. Raises ForeignLinkError for what is no
+        address, or for one that is less protected than the server itself.
+        """
+        url = absolute(self.base_url, link)
+        scheme, host, port = origin(url)
+        if is_local(url) and not is_local(self.base_url):
+            raise ForeignLinkError("a file is offered at this very machine: it is not asked for")
+        if scheme == "http" and self.base_url.startswith("https:"):
+            raise ForeignLinkError("a file is offered over http, the server is at https")
+        place = f"[{host}]" if ":" in host else host
+        access = Access(ca_file=self._access.ca_file, proxy=self._access.proxy)
+        return Transport(f"{scheme}://{place}:{port}", access=access, timeout=self._timeout)
 
     def exchange(
         self, method: str, path: str, body: bytes | None, headers: dict[str, str] | None = None
@@ -136,34 +180,51 @@ class Transport:
 
         A 401 is answered once with renewed credentials. Raises what is no answer.
         """
+        url = f"{self.base_url}/{path}" if path else self.base_url
+        return self._as_us(method, url, body, headers or {})
+
+    def _as_us(self, method: str, url: str, body: bytes | None, headers: dict[str, str]) -> Answer:
         given = self._identity.authorization()
-        answer = self._exchange(method, path, body, headers or {}, given)
+        answer = self._exchange(method, url, body, headers, given)
         if answer.status == 401 and (renewed := self._identity.renewed(given)):
-            answer = self._exchange(method, path, body, headers or {}, renewed)
+            answer = self._exchange(method, url, body, headers, renewed)
         return answer
 
     def _send(
         self, method: str, path: str, body: bytes | None, headers: dict[str, str] | None = None
     ) -> Answer:
         answer = self.exchange(method, path, body, headers)
-        return _judged(answer, has_body=method != "PUT" and method != "DELETE")
+        return judged(answer, has_body=method != "PUT" and method != "DELETE")
 
     def _exchange(
         self,
         method: str,
-        path: str,
+        url: str,
         body: bytes | None,
         headers: dict[str, str],
         authorization: str | None,
     ) -> Answer:
+        end = self._clock() + self._deadline
+        with self._open(method, url, body, headers, authorization) as response:
+            return self._answer(response, end)
+
+    @contextmanager
+    def _open(
+        self,
+        method: str,
+        url: str,
+        body: bytes | None,
+        headers: dict[str, str],
+        authorization: str | None,
+    ) -> Iterator[requests.Response]:
+        """An answer whose body is still to be read; what goes wrong meanwhile is told as ours."""
         self.requests += 1
         if authorization:
             headers = {**headers, "Authorization": authorization}
-        end = self._clock() + self._deadline
         try:
             response = self._session.request(
                 method,
-                f"{self.base_url}/{path}" if path else self.base_url,
+                url,
                 data=body,
                 headers={**self._headers(body), **headers},
                 timeout=self._timeout,
@@ -171,7 +232,7 @@ class Transport:
                 stream=True,
             )
             with response:
-                data = self._read(response, end)
+                yield response
         except requests.exceptions.SSLError:
             raise ConfigurationError(
                 "the server's TLS certificate is not accepted",
@@ -187,125 +248,39 @@ class Transport:
             raise kind("the server cannot be reached, or hung up") from None
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError):
             raise Unknown("the answer was not complete") from None
+
+    def _answer(self, response: requests.Response, end: float) -> Answer:
+        data = b"".join(self._chunks(response, end, self._max_bytes))
         received = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(response.status_code, received, _parsed(received, data), bool(data.strip()))
+        return Answer(response.status_code, received, parsed(received, data), bool(data.strip()))
 
     def _headers(self, body: bytes | None) -> dict[str, str]:
         if body is None:
             return {"Cache-Control": "no-cache"}
         return {"Content-Type": FHIR_JSON, "Prefer": "return=minimal", "Cache-Control": "no-cache"}
 
-    def _read(self, response: requests.Response, end: float) -> bytes:
+    def _chunks(self, response: requests.Response, end: float, max_bytes: int) -> Iterator[bytes]:
         """The body, decoded; read as it comes, since ``iter_content`` waits for whole chunks."""
-        data = bytearray()
+        size = 0
         while chunk := response.raw.read1(CHUNK, decode_content=True):
-            data += chunk
-            if len(data) > self._max_bytes:
-                raise ProtocolError(f"the answer is larger than {self._max_bytes:,} bytes")
+            size += len(chunk)
+            if size > max_bytes:
+                raise ProtocolError(f"the answer is larger than {max_bytes:,} bytes")
             if self._clock() > end:
                 raise TooSlow("the answer took too long")
-        return bytes(data)
-
-
-def _judged(answer: Answer, has_body: bool) -> Answer:
-    status = answer.status
-    if status == 401:
-        raise AuthenticationError(
-            f"the server does not let us in: HTTP {status}", hint=clock_hint(answer) or HINT_401
-        )
-    if 300 <= status < 400:
-        raise ConfigurationError(
-            f"the server sends us elsewhere: HTTP {status} to {_origin(answer)}",
-            hint="give the server's real base URL; redirects are not followed",
-        )
-    if status in BUSY:
-        busy = TooSlow if status == GATEWAY_TIMEOUT else Unknown
-        error = busy(f"the server is busy: HTTP {status}")
-        error.retry_after = _retry_after(answer.headers.get("retry-after", ""))  # type: ignore[attr-defined]
-        raise error
-    if status >= 400:
-        raise Refusal(status, issue_codes(answer.body))
-    if not isinstance(answer.body, dict) and (has_body or answer.has_content):
-        kind = answer.headers.get("content-type", "none").split(";")[0]
-        raise ProtocolError(
-            f"the answer is not FHIR (content type {kind})",
-            hint="does the base URL end where the FHIR server begins (…/fhir)?",
-        )
-    return answer
-
-
-def _origin(answer: Answer) -> str:
-    """Scheme, host and port that a redirect names; its path may hold anything."""
-    try:
-        parts = urlsplit(answer.headers.get("location", ""))
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        return "nowhere"
-    host = parts.hostname or ""
-    if not parts.scheme or not re.fullmatch(r"[a-z0-9.-]{1,253}", host):
-        return "another path of it" if parts.path else "nowhere"
-    return f"{parts.scheme}://{host}{port}"
-
-
-def clock_difference(answer: Answer) -> float | None:
-    """Seconds that our clock is ahead of the server's ``Date``, or None where it says none."""
-    try:
-        stated = email.utils.parsedate_to_datetime(answer.headers.get("date", ""))
-    except (TypeError, ValueError):
-        return None
-    return time.time() - stated.timestamp()
-
-
-def clock_hint(answer: Answer) -> str | None:
-    """What to do about clocks that are too far apart for tokens, or None where they are not."""
-    apart = clock_difference(answer)
-    if apart is None or abs(apart) <= CLOCKS_APART:
-        return None
-    which = "ahead of" if apart > 0 else "behind"
-    return f"clock: ours is {abs(apart):,.0f} s {which} the server's; set it (NTP)"
+            yield chunk
 
 
 def _if_match(version: str | None) -> dict[str, str]:
     return {"If-Match": f'W/"{version}"'} if version else {}
 
 
-def base_of(url: str) -> str:
-    """A base URL without slash at its end. Raises ConfigurationError when it is none of FHIR."""
-    parts = urlsplit(url)
-    if (
-        parts.scheme not in ("http", "https")
-        or not parts.hostname
-        or "@" in parts.netloc
-        or "\\" in url
-        or parts.query
-        or parts.fragment
-    ):
-        raise ConfigurationError(
-            "this is no base URL of a FHIR server",
-            hint="it looks like https://host/fhir, without user, query or fragment",
-        )
-    return url.rstrip("/")
+def _no_file(answer: Answer) -> None:
+    """Raise what the answer to a request for a file says instead of it."""
+    judged(answer, has_body=False)
+    raise ProtocolError(f"there is no file in the answer: HTTP {answer.status}")
 
 
 def _was_connected(error: requests.exceptions.ConnectionError) -> bool:
     text = repr(error)
     return "NewConnectionError" not in text and "NameResolutionError" not in text
-
-
-def _parsed(headers: dict[str, str], data: bytes) -> Any:
-    if "json" not in headers.get("content-type", ""):
-        return None
-    try:
-        return loads_answer(data)
-    except ValueError:
-        return None
-
-
-def _retry_after(text: str) -> float:
-    """Seconds to wait, at least 0; dates count from now, garbage is 0."""
-    if text.strip().isdigit():
-        return float(text)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    except (TypeError, ValueError):
-        return 0.0

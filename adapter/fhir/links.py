@@ -1,0 +1,85 @@
+"""Where a server's own links may lead: to that server, and nowhere else with our token.
+
+What is judged is the URL as it would be requested, since two parsers may see two hosts in one
+text. https://hl7.org/fhir/smart-app-launch/backend-services.html#security-considerations
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import urljoin, urlsplit
+
+import requests
+
+from adapter.errors import ConfigurationError, ProtocolError
+
+PORTS = {"http": 80, "https": 443}
+
+
+class ForeignLinkError(ProtocolError):
+    """A link that leads away from the server, or that two readers may read in two ways."""
+
+
+def base_of(url: str) -> str:
+    """A base URL without slash at its end. Raises ConfigurationError when it is none of FHIR."""
+    parts = urlsplit(url)
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or "@" in parts.netloc
+        or "\\" in url
+        or parts.query
+        or parts.fragment
+    ):
+        raise ConfigurationError(
+            "this is no base URL of a FHIR server",
+            hint="it looks like https://host/fhir, without user, query or fragment",
+        )
+    return url.rstrip("/")
+
+
+def absolute(base: str, link: object) -> str:
+    """A link of a server as it would be requested; a relative one counts from the base.
+
+    Raises ForeignLinkError for what is no address of http or https, has user info, a backslash
+    or blanks.
+    """
+    if not isinstance(link, str) or re.search(r"[\x00-\x20\x7f\\]", link):
+        raise ForeignLinkError("the server gives a link that is no address")
+    try:
+        url = requests.Request("GET", urljoin(f"{base}/", link)).prepare().url or ""
+        parts = urlsplit(url)
+        named = parts.scheme in PORTS and bool(parts.hostname) and parts.port != 0
+    except (requests.exceptions.RequestException, ValueError):
+        named = False
+    if not named or "@" in parts.netloc or "\\" in url:
+        raise ForeignLinkError("the server gives a link that is no address")
+    return url
+
+
+def is_local(url: str) -> bool:
+    """Whether a URL is of this machine or its own cable, by its name or literal address."""
+    host = urlsplit(url).hostname or ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+    return address.is_loopback or address.is_link_local or address.is_unspecified
+
+
+def origin(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port of an absolute URL."""
+    parts = urlsplit(url)
+    return parts.scheme, (parts.hostname or "").lower(), parts.port or PORTS[parts.scheme]
+
+
+def own_link(base: str, link: object) -> str:
+    """A link of a server as it would be requested, if it stays there. Raises ForeignLinkError."""
+    url = absolute(base, link)
+    if origin(url) != origin(absolute(base, base)):
+        raise ForeignLinkError(
+            "the server gives a link that leads to another origin: it is not followed",
+            hint="a server behind a proxy must be told its public address (scheme, host, port)",
+        )
+    return url
