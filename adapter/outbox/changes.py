@@ -24,6 +24,12 @@ _NEW = {
 _OVERTAKEN = sa.and_(
     _NEW["state"] == "done", change_table.c.hash != sa.bindparam("of_hash", type_=sa.Text)
 )
+# What is to be deleted by now, or is wanted again, is not done by what was done before.
+_TURNED = sa.and_(
+    change_table.c.action != sa.bindparam("of_action", type_=sa.Text),
+    _NEW["state"] != "sent",
+    _NEW["state"] != "unknown",
+)
 MARKING = (
     change_table.update()
     .where(
@@ -32,7 +38,7 @@ MARKING = (
     .values(
         _NEW
         | {
-            "state": sa.case((_OVERTAKEN, "new"), else_=_NEW["state"]),
+            "state": sa.case((sa.or_(_OVERTAKEN, _TURNED), "new"), else_=_NEW["state"]),
             "attempts": change_table.c.attempts + sa.bindparam("tried", type_=sa.Integer),
         }
     )
@@ -104,7 +110,7 @@ def marked(server: int, change: Change, tried: int) -> dict[str, Any]:
         "at": server, "of": change.reference, "new_state": change.state,
         "new_acked_hash": change.acked_hash, "new_version": change.version,
         "new_reason": change.reason, "new_place": change.place, "new_in_flight": flying,
-        "of_hash": change.hash, "tried": tried,
+        "of_hash": change.hash, "of_action": change.action, "tried": tried,
     }  # fmt: skip
 
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from adapter.errors import OutboxError, Where
 from adapter.fhir.json import loads
 from adapter.outbox.changes import (
     BARE,
@@ -30,20 +29,24 @@ from adapter.outbox.changes import (
     stage_of,
 )
 from adapter.outbox.database import now
-from adapter.outbox.engine import postgresql, sqlite, unusable, whole, without_password
+from adapter.outbox.engine import unusable, without_password
 from adapter.outbox.leases import Lease, Leases, insert_for
 from adapter.outbox.looks import Looks
-from adapter.outbox.migrations import migrate
+from adapter.outbox.marker import marker_of
+from adapter.outbox.opening import opened
 from adapter.outbox.servers import Servers
 from adapter.outbox.tables import (
     PENDING,
-    SCHEMA_VERSION,
     attempt_table,
     change_table,
-    meta_table,
-    metadata,
 )
-from adapter.outbox.withdrawals import Withdrawals
+from adapter.outbox.withdrawals import (
+    BURIED,
+    Withdrawals,
+    barred,
+    turn_back,
+    withdrawn_meanwhile,
+)
 
 __all__ = ["RECORDS", "Change", "Outbox", "Server", "stage_of"]
 
@@ -51,8 +54,14 @@ __all__ = ["RECORDS", "Change", "Outbox", "Server", "stage_of"]
 class Outbox(Servers, Withdrawals, Looks):
     """The outbox of one study, for one key and one FHIR release."""
 
-    def __init__(self, engine: sa.Engine, where: str, clock: Callable[[], float] | None = None):
-        super().__init__(engine, where)
+    def __init__(
+        self,
+        engine: sa.Engine,
+        where: str,
+        clock: Callable[[], float] | None = None,
+        marker: Path | None = None,
+    ):
+        super().__init__(engine, where, marker)
         self.leases = Leases(engine, clock)
 
     @classmethod
@@ -64,27 +73,24 @@ class Outbox(Servers, Withdrawals, Looks):
         release: str,
         key_fingerprint: str,
         clock: Callable[[], float] | None = None,
+        marker: Path | None = None,
     ) -> Outbox:
         """Open or make the outbox: a file (SQLite) or the URL of a PostgreSQL database.
 
-        ``clock`` replaces the clock of the leases. Raises OutboxError when it is no outbox, is
-        damaged, of a newer version, or of another study, release or key.
+        ``clock`` replaces the clock of the leases. ``marker`` is the file by which a lost outbox is
+        noticed: beside an outbox file if not given, else there is none. Raises OutboxError when it
+        is no outbox, is damaged, of a newer version, of another study, release or key, or not the
+        one of the marker; UnavailableError when PostgreSQL is away.
         """
         where = str(at) if isinstance(at, Path) else without_password(at)
-        engine = sqlite(at) if isinstance(at, Path) else postgresql(at)
-        outbox = cls(engine, where, clock)
+        if marker is None and isinstance(at, Path):
+            marker = marker_of(at)
+        wanted = {"study": study, "fhir": release, "key": key_fingerprint}
         try:
-            whole(engine, where)
-            migrate(engine, at if isinstance(at, Path) else None)
-            metadata.create_all(engine)
-            outbox._same({"schema": SCHEMA_VERSION, "study": study, "fhir": release,
-                          "key": key_fingerprint})  # fmt: skip
+            outbox = cls(opened(at, where, wanted, marker), where, clock, marker)
+            outbox.inherit()
         except sa.exc.DBAPIError as error:
-            engine.dispose()
             raise unusable(error, where) from None
-        except OutboxError:
-            engine.dispose()
-            raise
         return outbox
 
     def __enter__(self) -> Outbox:
@@ -100,26 +106,9 @@ class Outbox(Servers, Withdrawals, Looks):
         """The same outbox for one of several workers of this process."""
         if number == 0:
             return self
-        other = Outbox(self._engine, self.where)
+        other = Outbox(self._engine, self.where, marker=self._marker)
         other.leases = self.leases.of_worker(number)
         return other
-
-    def _same(self, wanted: dict[str, str]) -> None:
-        with self._engine.begin() as db:
-            known = {row.name: row.value for row in db.execute(sa.select(meta_table))}
-            if not known:
-                db.execute(
-                    meta_table.insert(), [{"name": n, "value": v} for n, v in wanted.items()]
-                )
-                return
-        for name, value in wanted.items():
-            if known.get(name) != value:
-                shown = "" if name == "key" else f": it says {known.get(name)}, now {value}"
-                raise OutboxError(
-                    f"the outbox was made with another {name}{shown}",
-                    where=Where(file=self.where),
-                    hint="bring back what changed, or start a new outbox beside the old one",
-                )
 
     # --- changes ---
 
@@ -180,16 +169,11 @@ class Outbox(Servers, Withdrawals, Looks):
 
         What was acknowledged stays known. A withdrawn subject's changes are left out.
         """
-        gone = self.withdrawn(server)
-        rows = [
-            row_of(server, change)
-            for change in changes
-            if change.subject not in gone or change.action == "delete"
-        ]
-        if not rows:
+        every = list(changes)
+        if not every:
             return
         # what is worked on together lies together: fewer pages to write
-        rows.sort(key=lambda row: (row["stage"], row["subject"], row["reference"]))
+        every.sort(key=lambda change: (change.stage, change.subject, change.reference))
         kept = ("subject", "stage", "action", "content", "hash", "state", "reason", "source")
         with self._engine.begin() as db:
             statement = insert_for(db)(change_table)
@@ -197,6 +181,12 @@ class Outbox(Servers, Withdrawals, Looks):
             upsert = statement.on_conflict_do_update(
                 index_elements=["server", "reference"], set_=new
             )
+            gone = set(db.execute(BURIED, {"at": server}).scalars())
+            rows = [
+                row_of(server, change)
+                for change in every
+                if change.subject not in gone or change.action == "delete"
+            ]
             for start in range(0, len(rows), CHUNK):
                 db.execute(upsert, rows[start : start + CHUNK])
 
@@ -264,35 +254,58 @@ class Outbox(Servers, Withdrawals, Looks):
 
         ``records`` of what was acknowledged are wanted from the same moment on.
 
-        Raises LeaseLostError, and writes nothing, when a lease is not ours any more.
+        Raises LeaseLostError when a lease is not ours any more, and writes nothing; when a subject
+        was withdrawn since, nothing of that subject: what is on its way is looked at.
         """
         if not changes:
             return
-        table = change_table
-        gone = [change.reference for change in changes if change.state == "withdrawn"]
         with self._engine.begin() as db:
+            gone = barred(db, server, changes) if leases else frozenset()
+            if gone:
+                turn_back(db, server, gone)
+                changes = [c for c in changes if c.action == "delete" or c.subject not in gone]
+                leases = [lease for lease in leases if lease.subject not in gone]
+                records = [record for record in records if record.subject not in gone]
             self.leases.holds(db, leases)
-            tried = int(attempt is not None)
-            db.execute(MARKING, [marked(server, change, tried) for change in changes])
-            for part in parts(gone):
-                here = sa.and_(table.c.server == server, table.c.reference.in_(part or []))
-                db.execute(table.update().where(here).values(content=b""))
+            if changes:
+                self._mark(db, server, changes, tried=int(attempt is not None))
             if records:
-                new = insert_for(db)(table).on_conflict_do_nothing()
+                new = insert_for(db)(change_table).on_conflict_do_nothing()
                 db.execute(new, [row_of(server, record) for record in records])
             if attempt:
                 db.execute(attempt_table.insert().values(server=server, at=now(), **attempt))
+        if gone:
+            raise withdrawn_meanwhile()
+
+    def _mark(self, db: sa.Connection, server: int, changes: Sequence[Change], tried: int) -> None:
+        table = change_table
+        db.execute(MARKING, [marked(server, change, tried) for change in changes])
+        gone = [change.reference for change in changes if change.state == "withdrawn"]
+        for part in parts(gone):
+            here = sa.and_(
+                table.c.server == server,
+                table.c.reference.in_(part or []),
+                table.c.action == "delete",  # what is wanted again keeps its content
+            )
+            db.execute(table.update().where(here).values(content=b""))
 
     def mark_sent(self, changes: Sequence[Change], leases: Sequence[Lease]) -> None:
         """Write down that these are on their way: from now on, we look before we send again.
 
-        Raises LeaseLostError, and writes nothing, when a lease is not ours any more.
+        Raises LeaseLostError, and writes nothing, when a lease is not ours any more, or a subject
+        was withdrawn since: then nothing may be sent.
         """
         sending: dict[str, list[str]] = {}
         for change in changes:
             sending.setdefault(change.subject, []).append(f"{change.reference} {change.hash}")
         with self._engine.begin() as db:
-            self.leases.holds(db, leases, sending)
+            gone = barred(db, leases[0].server, changes) if leases else frozenset()
+            if gone:
+                turn_back(db, leases[0].server, gone)
+            else:
+                self.leases.holds(db, leases, sending)
+        if gone:
+            raise withdrawn_meanwhile()
 
     def contents(
         self, server: int, references: Collection[str] | None = None
