@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
 import sqlalchemy as sa
@@ -16,6 +16,7 @@ from adapter.outbox.changes import Server
 from adapter.outbox.database import Database, now
 from adapter.outbox.leases import insert_for
 from adapter.outbox.tables import learnt_table, run_table, server_table
+from adapter.outbox.withdrawals import bury_lost
 
 
 class Servers(Database):
@@ -32,6 +33,8 @@ class Servers(Database):
             if row is None:
                 values = {"name": server.name, "uuid": str(uuid.uuid4()), "url": server.url}
                 key = db.execute(table.insert().values(values)).inserted_primary_key
+                if lost := self._lost():
+                    bury_lost(db, lost)
                 return int(key[0]) if key else 0
             if _place(row.url) != _place(server.url):
                 raise OutboxError(
@@ -40,9 +43,22 @@ class Servers(Database):
                     hint="another server needs another name in study.yaml; "
                     "what it already holds is found by reading, not written again",
                 )
-            if row.url != server.url:
-                db.execute(table.update().where(table.c.id == row.id).values(url=server.url))
             return int(row.id)
+
+    def moved_from(self, row: int, server: Server) -> str | None:
+        """Where a server was that is at another port now and was not recognised there yet."""
+        with self._reading() as db:
+            query = sa.select(server_table.c.url).where(server_table.c.id == row)
+            before = str(db.execute(query).scalar_one())
+        is_moved = urlsplit(before).port != urlsplit(server.url).port
+        return before if is_moved else None
+
+    def move(self, row: int, server: Server) -> None:
+        """From now on, the server is where it was recognised."""
+        with self._engine.begin() as db:
+            here = server_table.c.id == row
+            db.execute(server_table.update().where(here).values(url=server.url))
+            ledger.append(db, server=row, moved=server.url, at=now())
 
     @contextmanager
     def run(self, server: int, kind: str) -> Iterator[dict[str, int]]:
@@ -53,6 +69,7 @@ class Servers(Database):
             key = db.execute(run_table.insert().values(values)).inserted_primary_key
             number = int(key[0]) if key else 0
             ledger.append(db, run=number, kind=kind, server=server, began=values["started"])
+        self._note()
         outcome = "done"
         try:
             yield counts
@@ -70,6 +87,8 @@ class Servers(Database):
                 ledger.append(
                     db, run=number, kind=kind, ended=ended, outcome=outcome, counts=dict(counts)
                 )
+            with suppress(OutboxError):  # what it said when the run began is true as well
+                self._note()
 
     # --- what a server taught us ---
 
