@@ -20,15 +20,18 @@ _NEW = {
     name: sa.bindparam(f"new_{name}", type_=sa.Text)
     for name in ("state", "acked_hash", "version", "reason", "place", "in_flight")
 }
-# Content that has changed while the one before was on its way is still to be sent.
-_OVERTAKEN = sa.and_(
-    _NEW["state"] == "done", change_table.c.hash != sa.bindparam("of_hash", type_=sa.Text)
-)
-# What is to be deleted by now, or is wanted again, is not done by what was done before.
-_TURNED = sa.and_(
-    change_table.c.action != sa.bindparam("of_action", type_=sa.Text),
-    _NEW["state"] != "sent",
-    _NEW["state"] != "unknown",
+# What is to be deleted by now, or is wanted again, is not done by what was done before; nor is
+# content that has changed while the one before was on its way.
+_STATE = sa.case(
+    (
+        change_table.c.action != sa.bindparam("of_action", type_=sa.Text),
+        sa.bindparam("if_turned", type_=sa.Text),
+    ),
+    (
+        change_table.c.hash != sa.bindparam("of_hash", type_=sa.Text),
+        sa.bindparam("if_overtaken", type_=sa.Text),
+    ),
+    else_=_NEW["state"],
 )
 MARKING = (
     change_table.update()
@@ -38,7 +41,7 @@ MARKING = (
     .values(
         _NEW
         | {
-            "state": sa.case((sa.or_(_OVERTAKEN, _TURNED), "new"), else_=_NEW["state"]),
+            "state": _STATE,
             "attempts": change_table.c.attempts + sa.bindparam("tried", type_=sa.Integer),
         }
     )
@@ -111,6 +114,8 @@ def marked(server: int, change: Change, tried: int) -> dict[str, Any]:
         "new_acked_hash": change.acked_hash, "new_version": change.version,
         "new_reason": change.reason, "new_place": change.place, "new_in_flight": flying,
         "of_hash": change.hash, "of_action": change.action, "tried": tried,
+        "if_turned": change.state if change.state in ("sent", "unknown") else "new",
+        "if_overtaken": "new" if change.state == "done" else change.state,
     }  # fmt: skip
 
 

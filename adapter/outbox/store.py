@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -173,7 +174,7 @@ class Outbox(Servers, Withdrawals, Looks):
         if not every:
             return
         # what is worked on together lies together: fewer pages to write
-        every.sort(key=lambda change: (change.stage, change.subject, change.reference))
+        every.sort(key=attrgetter("stage", "subject", "reference"))
         kept = ("subject", "stage", "action", "content", "hash", "state", "reason", "source")
         with self._engine.begin() as db:
             statement = insert_for(db)(change_table)
