@@ -15,6 +15,7 @@ from adapter.outbox.marker import Marker
 from adapter.outbox.tables import change_table, server_table, tombstone_table
 
 BURIED = sa.select(tombstone_table.c.subject).where(tombstone_table.c.server == sa.bindparam("at"))
+ANY_BURIED = BURIED.limit(1)  # mostly there is none, and this is asked with every bundle
 BARRED = BURIED.where(tombstone_table.c.subject.in_(sa.bindparam("subjects", expanding=True)))
 
 
@@ -78,7 +79,7 @@ class Withdrawals(Database):
 def barred(db: sa.Connection, server: int, changes: Iterable[Change]) -> frozenset[str]:
     """Those whose data would be sent, and who were withdrawn in the meantime."""
     subjects = {change.subject for change in changes if change.action == "put"} - {""}
-    if not subjects:
+    if not subjects or db.execute(ANY_BURIED, {"at": server}).first() is None:
         return frozenset()
     return frozenset(db.execute(BARRED, {"at": server, "subjects": sorted(subjects)}).scalars())
 
