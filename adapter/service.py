@@ -118,12 +118,18 @@ def write_report(mapped: MapResult, out: Path, *, with_source: bool = False) -> 
 
 
 def open_outbox(study: Study) -> Outbox:
-    """The study's outbox. Raises OutboxError when it belongs to another study, key or release."""
+    """The study's outbox; its marker stays in the study folder, wherever the outbox is.
+
+    Raises OutboxError when it belongs to another study, key or release, or is not as it was left.
+    """
+    at = study.settings.outbox
+    name = at if isinstance(at, Path) else Path("postgresql.sqlite")
     return Outbox.open(
-        study.settings.outbox,
+        at,
         study=study.settings.study,
         release=study.settings.fhir,
         key_fingerprint=study.key_fingerprint,
+        marker=box.marker_of(study.folder / ".study-fhir" / name.name),
     )
 
 

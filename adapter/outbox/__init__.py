@@ -4,6 +4,7 @@ from typing import Any
 
 from adapter.outbox.dead_letters import DeadLetter, dead_letter, dead_letters, drop, retry
 from adapter.outbox.lessons import Lessons
+from adapter.outbox.marker import marker_of
 from adapter.outbox.planner import Item, Plan, differences, plan, plan_live
 from adapter.outbox.pushing import push
 from adapter.outbox.records import Records
@@ -36,6 +37,7 @@ __all__ = [
     "dead_letters",
     "differences",
     "drop",
+    "marker_of",
     "plan",
     "plan_live",
     "push",

@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from adapter.fhir.json import canonical
+from adapter.outbox.engine import alone
 from adapter.outbox.tables import ledger_table
 
 GENESIS = "0" * 64
@@ -19,12 +20,20 @@ GENESIS = "0" * 64
 
 def append(db: sa.Connection, **said: Any) -> str:
     """Add a line within the transaction of what it tells; returns its hash."""
-    last = sa.select(ledger_table.c.hash).order_by(ledger_table.c.id.desc()).limit(1)
-    before = db.execute(last).scalar() or GENESIS
+    alone(db)  # two that seal the same line would break the chain
+    number, before = last(db)
     line = canonical(said).decode()
     sealed = _seal(before, line)
-    db.execute(ledger_table.insert().values(line=line, hash=sealed))
+    db.execute(ledger_table.insert().values(id=number + 1, line=line, hash=sealed))
     return sealed
+
+
+def last(db: sa.Connection) -> tuple[int, str]:
+    """The number and the hash of the last line; 0 without any."""
+    table = ledger_table
+    newest = sa.select(table.c.id, table.c.hash).order_by(table.c.id.desc()).limit(1)
+    row = db.execute(newest).one_or_none()
+    return (row.id, row.hash) if row else (0, GENESIS)
 
 
 def first_broken(db: sa.Connection) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import uuid
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -16,37 +17,37 @@ from adapter.fhir.order import is_last
 from adapter.outbox.tables import SCHEMA_VERSION, change_table, meta_table
 
 
-def migrate(engine: sa.Engine, path: Path | None) -> None:
+def migrate(db: sa.Connection, path: Path | None) -> None:
     """Bring an older outbox to this version; a new one and one of this version stay as they are.
 
-    A file is copied first, to ``<name>.v<version>``. Raises OutboxError for a newer version.
+    To be called alone, within the transaction that it belongs to: another process may have done it
+    in the meantime. A file is copied first, to ``<name>.v<version>``. Raises OutboxError for a
+    newer version.
     """
-    version = _version(engine)
+    version = version_of(db)
     if version is None or version == SCHEMA_VERSION:
         return
-    where = Where(file=str(path)) if path else None
     if not version.isdigit() or int(version) > int(SCHEMA_VERSION):
         raise OutboxError(
             f"the outbox was written by a newer version of this program (schema {version})",
-            where=where,
+            where=Where(file=str(path)) if path else None,
             hint="update study-fhir-adapter; this version leaves the outbox as it is",
         )
     if path is not None:
         _back_up(path, path.with_name(f"{path.name}.v{version}"))
-    with engine.begin() as db:
-        for step in range(int(version), int(SCHEMA_VERSION)):
-            STEPS[step](db)
-        db.execute(
-            meta_table.update().where(meta_table.c.name == "schema").values(value=SCHEMA_VERSION)
-        )
+    for step in range(int(version), int(SCHEMA_VERSION)):
+        STEPS[step](db)
+    db.execute(
+        meta_table.update().where(meta_table.c.name == "schema").values(value=SCHEMA_VERSION)
+    )
 
 
-def _version(engine: sa.Engine) -> str | None:
-    if not sa.inspect(engine).has_table("meta"):
+def version_of(db: sa.Connection) -> str | None:
+    """The version of the tables; None when there are none yet."""
+    if not sa.inspect(db).has_table("meta"):
         return None
     query = sa.select(meta_table.c.value).where(meta_table.c.name == "schema")
-    with engine.connect() as db:
-        return db.execute(query).scalar()
+    return db.execute(query).scalar()
 
 
 def _back_up(path: Path, copy: Path) -> None:
@@ -92,8 +93,18 @@ def fewer_writes(db: sa.Connection) -> None:
         db.exec_driver_sql("ALTER TABLE lease ADD COLUMN sending TEXT NOT NULL DEFAULT ''")
 
 
+def a_name_of_its_own(db: sa.Connection) -> None:
+    """Version 5: the outbox has a UUID; what is to be deleted was never done before it is gone."""
+    db.exec_driver_sql("DROP TABLE IF EXISTS cursor")
+    db.execute(meta_table.insert().values(name="uuid", value=str(uuid.uuid4())))
+    table = change_table
+    undone = sa.and_(table.c.action == "delete", table.c.state == "done")
+    db.execute(table.update().where(undone).values(state="new"))
+
+
 STEPS: dict[int, Callable[[sa.Connection], None]] = {
     1: leases_and_deletions,
     2: writes_in_flight,
     3: fewer_writes,
+    4: a_name_of_its_own,
 }

@@ -15,6 +15,7 @@ from adapter.fhir.bundles import read_all
 from adapter.fhir.json import content_hash, equal, without_server_meta
 from adapter.fhir.order import is_last, references
 from adapter.fhir.transport import Transport
+from adapter.outbox.identity import recognise
 from adapter.outbox.store import Change, Outbox, Server
 from adapter.outbox.vanished import Absence
 
@@ -177,6 +178,7 @@ def plan_live(
     the transport raises.
     """
     row = outbox.server_id(server)
+    recognise(outbox, row, server, transport)
     found = Plan(server.name)
     places = outbox.places(row)
     seen = _Seen()

@@ -9,10 +9,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from adapter.errors import AuthenticationError
 from adapter.fhir.capability import read_capability
 from adapter.fhir.json import dumps
+from adapter.fhir.transport import Transport
+from adapter.outbox.identity import recognise
 from adapter.outbox.planner import Wanted, digest_of, still_wanted
 from adapter.outbox.records import Records
 from adapter.outbox.relay import Connect, Progress, PushResult, Relay, Run, connect
@@ -40,12 +43,15 @@ def push(
     Raises UnavailableError when the server is away for longer than ``wait`` seconds: everything is
     kept and the next push goes on. ``records`` makes the Provenance and the AuditEvent of what is
     written; without it there are none. Raises AuthenticationError when it does not let us in,
-    ConfigurationError when it speaks another release, BusyError when others hold what is left.
+    ConfigurationError when it speaks another release, BusyError when others hold what is left,
+    OutboxError when it is at another port now and holds nothing of what it acknowledged.
     """
     row = outbox.server_id(server)
     result = PushResult()
     with outbox.run(row, "push") as counts:
         try:
+            if outbox.moved_from(row, server):
+                _recognise(outbox, row, server, transport_factory(server), (wait, clock, sleep))
             result.unchanged = enqueue(outbox, row, resources)
             if outbox.is_pending(row):
                 run = Run(outbox, row, progress, records, workers)
@@ -57,6 +63,17 @@ def push(
         finally:
             counts.update(result.to_json())
     return result
+
+
+def _recognise(
+    outbox: Outbox, row: int, server: Server, transport: Transport, patience: tuple[Any, ...]
+) -> None:
+    """Look whether a server at another port is the same one, as patiently as a push is."""
+    asking = Relay(outbox, Run(outbox, row, lambda *_: None), transport, *patience)
+    try:
+        recognise(outbox, row, server, transport, asking.patiently)
+    finally:
+        transport.close()
 
 
 def carry(relays: list[Relay], release: str, result: PushResult) -> None:

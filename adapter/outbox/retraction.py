@@ -15,6 +15,7 @@ from adapter.errors import UsageError
 from adapter.fhir.json import content_hash, dumps, loads
 from adapter.fhir.transport import Refusal, Transport
 from adapter.fhir.writing import GONE
+from adapter.outbox.identity import recognise
 from adapter.outbox.planner import without_members
 from adapter.outbox.pushing import carry
 from adapter.outbox.records import Records
@@ -72,6 +73,7 @@ def retract(
             hint=f"give the id of its {PATIENT}, as `plan --out` and the mapped files show it",
         )
     result = Retraction(subject)
+    # also what another process acknowledged after an earlier attempt wanted it deleted
     sent = [change for change in every if change.state != "withdrawn"]
     with outbox.run(row, "retract") as counts:
         outbox.withdraw(row, subject, [_deletion(change) for change in sent])
@@ -80,8 +82,11 @@ def retract(
         try:
             pushed = PushResult()
             run = Run(outbox, row, lambda *_: None, records)
+            asking = Relay(outbox, run, transport, wait, clock, sleep)
+            recognise(outbox, row, server, transport, asking.patiently)
             for _ in range(ROUNDS):
                 carry([Relay(outbox, run, transport, wait, clock, sleep)], release, pushed)
+                every = outbox.of_subject(row, subject)  # others may have added records
                 _prove(outbox, row, transport, every, result)
                 back = _back_again(outbox.of_subject(row, subject), result)
                 if not back:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = "4"
+SCHEMA_VERSION = "5"
 PENDING = ("new", "sent", "unknown")
 metadata = sa.MetaData()
 
@@ -99,12 +99,6 @@ learnt_table = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("value", sa.Text, nullable=False),
 )
-cursor_table = sa.Table(
-    "cursor",
-    metadata,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("value", sa.Text, nullable=False),
-)
 # A withdrawn subject: nothing of it is sent again. Only the pseudonymous id is kept.
 tombstone_table = sa.Table(
     "tombstone",
@@ -115,7 +109,7 @@ tombstone_table = sa.Table(
     sa.Column("proven", sa.Boolean, nullable=False),
     sa.Column("remains", sa.Text, nullable=False),  # JSON: what the server keeps, by reference
 )
-# One line a thing done, each with the hash of the one before it: see adapter/audit.
+# One line a thing done, each with the hash of the one before it: see ledger.py.
 ledger_table = sa.Table(
     "ledger",
     metadata,

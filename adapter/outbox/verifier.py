@@ -62,6 +62,8 @@ def verify(
                         result.different.append(name)
                 progress("verify", result.checked, total)
             result.dangling = sorted(targets - held)
+            if held and outbox.moved_from(row, server):
+                outbox.move(row, server)
             lost = [*result.missing, *result.different]
             result.requeued = outbox.requeue(row, lost, gone=result.missing)
             counts.update(

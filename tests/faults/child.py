@@ -4,6 +4,8 @@
 
 Pushes the study of ``study.py`` with the first result VALUE and so many children. At the NUMBER-th
 time that it comes to POINT, it kills itself with SIGKILL: no handler runs, nothing is tidied up.
+DATABASE is a file, or the URL of a PostgreSQL. A name in the environment, CHILD, goes along with
+every request.
 """
 
 from __future__ import annotations
@@ -60,18 +62,26 @@ def die_at(point: str, number: int) -> None:
     setattr(owner, name, deadly)
 
 
+def named(server: Server) -> Transport:
+    """An impatient way to the server, which tells who comes."""
+    transport = Transport(server.url, timeout=0.2, deadline=0.4)
+    transport._session.headers["From"] = os.environ.get("CHILD", "")
+    return transport
+
+
 def main(database: str, url: str, value: str, children: str, *point: str) -> int:
     """Push once; 4 when the server did not answer."""
     if point:
         die_at(point[0], int(point[1]))
     wanted = study(float(value), int(children))
-    with Outbox.open(Path(database), study="T", release="R4", key_fingerprint="k") as outbox:
+    at = database if "://" in database else Path(database)
+    with Outbox.open(at, study="T", release="R4", key_fingerprint="k") as outbox:
         server = Server("test", url)
         outbox.learn(outbox.server_id(server), "max-entries", "6")  # many requests to die between
         try:
             push(
                 outbox, server, wanted, wait=20,
-                transport_factory=lambda at: Transport(at.url, timeout=0.2, deadline=0.4),
+                transport_factory=named,
                 sleep=lambda seconds: time.sleep(min(seconds, 0.01)),
             )  # fmt: skip
         except StudyFhirError:

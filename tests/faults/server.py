@@ -195,6 +195,7 @@ class ScriptedServer:
         self.faults = faults
         self.asked: Counter[str] = Counter()  # requests by kind: see kind_of
         self.seen: list[dict[str, str]] = []  # the headers of each request
+        self.writers: list[tuple[str, str]] = []  # who wrote what: the header From, and the place
         self.late: list[Callable[[], Any]] = []  # what is committed when its time has come
         self._http = _Quiet(("127.0.0.1", 0), _handler(self))
         self.port = self._http.server_address[1]
@@ -256,6 +257,9 @@ def _handler(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
             body = json.loads(data) if data and "json" in self.headers["Content-Type"] else data
             server.seen.append({name.lower(): value for name, value in self.headers.items()})
             kind = kind_of(self.command, self.path, body)
+            if kind == "write":
+                who, entries = self.headers.get("From", ""), body["entry"]
+                server.writers += [(who, entry["request"]["url"]) for entry in entries]
             fault = server.fault_at(kind)
             for commit in server.late if kind in ("write", "put") else ():
                 commit()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 CANARY = "CANARY-NAME-7f3a"
@@ -26,21 +27,27 @@ class Item:
 
 def name(letter: str, number: int = 0) -> str:
     """An id of ours."""
-    return f"s{letter * 29}{number:02d}"
+    return f"s{(letter * 29)[:29]}{number:02d}"
+
+
+def letters(children: int) -> list[str]:
+    """What tells the children apart: a letter each, then two."""
+    pairs = (one + other for one in ALPHABET for other in ALPHABET if one != other)
+    return list(islice((*ALPHABET, *pairs), children))
 
 
 def study(value: float = 1.5, children: int = 3) -> list[Item]:
     """The study; ``value`` is the first result of the first child."""
-    letters = ALPHABET[:children]
+    named = letters(children)
     site = _resource("Organization", name("o"), name="Site")
     items = [Item(site, "")]
-    for letter in letters:
+    for letter in named:
         child = name(letter)
         items.append(Item(_resource("Patient", child), child))
         for number in (1, 2):
             held = value if (letter, number) == ("a", 1) else number
             items.append(Item(_result(letter, number, held), child))
-    members = [{"entity": {"reference": f"Patient/{name(letter)}"}} for letter in letters]
+    members = [{"entity": {"reference": f"Patient/{name(letter)}"}} for letter in named]
     cohort = _resource("Group", name("g"), type="person", actual=True, member=members)
     return [*items, Item(cohort, "")]
 

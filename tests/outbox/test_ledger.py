@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from adapter.demo.server import EmbeddedServer
 from adapter.mapped import Mapped
-from adapter.outbox import Outbox, Server, push, retract, status, verify
+from adapter.outbox import Outbox, Server, ledger, push, retract, status, verify
+from adapter.outbox.tables import metadata
 from tests.outbox.conftest import open_outbox
 
 
@@ -56,3 +59,25 @@ def test_a_line_that_was_touched_is_found(three_runs: Path, statement: str) -> N
     edit(three_runs, statement)
     with open_outbox(three_runs) as outbox:
         assert status(outbox)["ledger"]["broken"] in (2, 3)
+
+
+def test_two_who_write_a_line_at_once_keep_the_chain(postgresql: str) -> None:
+    engine = sa.create_engine(postgresql)
+    metadata.drop_all(engine)
+    metadata.create_all(engine)
+
+    def other() -> None:
+        with engine.begin() as db:
+            ledger.append(db, said="second")
+
+    with engine.begin() as db:
+        ledger.append(db, said="first")
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join(0.1)  # it waits for the line before its own
+    thread.join(30)
+    with engine.begin() as db:
+        assert ledger.last(db)[0] == 2
+        assert ledger.first_broken(db) is None
+    metadata.drop_all(engine)
+    engine.dispose()

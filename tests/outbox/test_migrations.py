@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
+import threading
+import traceback
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
-from adapter.errors import OutboxError
-from adapter.outbox import Server
+from adapter.errors import OutboxError, UnavailableError
+from adapter.outbox import Outbox, Server
+from adapter.outbox.tables import metadata
 from tests.outbox.conftest import open_outbox
 
 # the tables as the first version made them
@@ -74,6 +80,56 @@ def test_a_migration_that_fails_leaves_the_old_outbox(
     assert "stage" not in columns
 
 
+def test_two_processes_that_migrate_at_once_do_it_once(folder: Path, file: Path) -> None:
+    words = [sys.executable, "-c", OPEN_AT_ONCE, str(file), str(folder / "go")]
+    both = [subprocess.Popen(words, stdout=subprocess.PIPE) for _ in range(2)]  # noqa: S603
+    for process in both:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+    (folder / "go").touch()
+    assert [process.wait(60) for process in both] == [0, 0]
+    for process in both:
+        process.communicate()
+    with closing(sqlite3.connect(file.with_name("o.sqlite.v1"))) as db:
+        assert db.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone() == ("1",)
+
+
+# stops after it has seen the old version, until the other has seen it too
+OPEN_AT_ONCE = """
+import sys, time
+from pathlib import Path
+from adapter.outbox import Outbox, opening
+looked = opening.version_of
+def at_once(db):
+    found = looked(db)
+    opening.version_of = looked
+    print("ready", flush=True)
+    while not Path(sys.argv[2]).exists():
+        time.sleep(0.01)
+    return found
+opening.version_of = at_once
+Outbox.open(Path(sys.argv[1]), study="TEST01", release="R4", key_fingerprint="k")
+"""
+
+
+def test_what_was_to_be_deleted_and_called_done_is_still_to_be_deleted(
+    folder: Path, file: Path
+) -> None:
+    with open_outbox(folder):
+        pass
+    with closing(sqlite3.connect(file)) as db:  # as version 4 could leave it
+        db.execute("UPDATE change SET action = 'delete' WHERE reference = 'Patient/a'")
+        db.execute("UPDATE meta SET value = '4' WHERE name = 'schema'")
+        db.execute("DELETE FROM meta WHERE name = 'uuid'")
+        db.execute("CREATE TABLE cursor (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
+        db.commit()
+    with open_outbox(folder) as outbox:
+        assert outbox.known(1)["Patient/a"].state == "new"
+    with closing(sqlite3.connect(file)) as db:
+        assert db.execute("SELECT count(*) FROM meta WHERE name = 'uuid'").fetchone() == (1,)
+        assert "cursor" not in [row[0] for row in db.execute("SELECT name FROM sqlite_master")]
+
+
 def test_a_newer_outbox_is_left_alone(folder: Path, file: Path) -> None:
     with closing(sqlite3.connect(file)) as db:
         db.execute("UPDATE meta SET value = '99' WHERE name = 'schema'")
@@ -105,5 +161,53 @@ def test_another_server_of_the_same_name_is_refused(folder: Path) -> None:
     with open_outbox(folder) as outbox:
         row = outbox.server_id(Server("main", "https://one.test:8443/fhir"))
         assert outbox.server_id(Server("main", "https://one.test:9443/fhir/")) == row
-        with pytest.raises(OutboxError, match=r"was at https://one.test:9443/fhir/, now"):
+        with pytest.raises(OutboxError, match=r"was at https://one.test:8443/fhir, now"):
             outbox.server_id(Server("main", "https://two.test/fhir"))
+
+
+def test_two_processes_that_make_a_postgresql_outbox_at_once(postgresql: str) -> None:
+    engine = sa.create_engine(postgresql)
+    for _ in range(5):
+        metadata.drop_all(engine)
+        errors: list[Exception] = []
+
+        def opens(errors: list[Exception] = errors) -> None:
+            try:
+                Outbox.open(postgresql, study="S", release="R4", key_fingerprint="k").__exit__(
+                    None, None, None
+                )
+            except Exception as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=opens) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert errors == []
+    engine.dispose()
+
+
+@pytest.mark.parametrize("where", ["127.0.0.1:1", "nobody.invalid"])
+def test_a_postgresql_that_is_down_is_deferred_without_its_password(where: str) -> None:
+    pytest.importorskip("psycopg")
+    url = f"postgresql+psycopg://study:CANARY-TOKEN-91c2@{where}/db?password=CANARY-TOKEN-91c2"
+    with pytest.raises(UnavailableError, match="PostgreSQL does not answer") as caught:
+        Outbox.open(url, study="S", release="R4", key_fingerprint="k")
+    assert "backup" not in str(caught.value)
+    assert "CANARY" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_postgresql_that_goes_away_in_the_middle_is_deferred(postgresql: str) -> None:
+    with Outbox.open(postgresql, study="S", release="R4", key_fingerprint="k") as outbox:
+        outbox.status()
+        killer = sa.create_engine(postgresql)
+        with killer.connect() as db:
+            end = sa.func.pg_terminate_backend(sa.column("pid"))
+            mine = sa.column("pid") == sa.func.pg_backend_pid()
+            db.execute(sa.select(end).select_from(sa.table("pg_stat_activity")).where(
+                ~mine, sa.column("usename") == "study"))  # fmt: skip
+        killer.dispose()
+        with pytest.raises(UnavailableError):
+            outbox.status()
+        assert outbox.status()["servers"] == []  # it is back
