@@ -221,7 +221,7 @@ def _judged(answer: Answer, has_body: bool) -> Answer:
     if status in BUSY:
         busy = TooSlow if status == GATEWAY_TIMEOUT else Unknown
         error = busy(f"the server is busy: HTTP {status}")
-        error.retry_after = _retry_after(answer.headers.get("retry-after", ""))  # type: ignore[attr-defined]
+        error.retry_after = _retry_after(answer.headers)  # type: ignore[attr-defined]
         raise error
     if status >= 400:
         raise Refusal(status, issue_codes(answer.body))
@@ -301,8 +301,15 @@ def _parsed(headers: dict[str, str], data: bytes) -> Any:
         return None
 
 
-def _retry_after(text: str) -> float:
-    """Seconds to wait, at least 0; dates count from now, garbage is 0."""
+def _retry_after(headers: dict[str, str]) -> float:
+    """Seconds to wait, at least 0; dates count from now, garbage is 0.
+
+    Azure tells milliseconds in a header of its own, and more exactly than the standard one.
+    """
+    exact = headers.get("x-ms-retry-after-ms", "").strip()
+    if exact.isdigit():
+        return float(exact) / 1000
+    text = headers.get("retry-after", "")
     if text.strip().isdigit():
         return float(text)
     try:

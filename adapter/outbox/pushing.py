@@ -63,7 +63,7 @@ def carry(relays: list[Relay], release: str, result: PushResult) -> None:
     """Let these workers send what is pending; ``result`` grows by what they did."""
     first = relays[0]
     try:
-        stated = first.patiently(lambda: read_capability(first.transport, release))
+        stated = first.patience.ask(lambda: read_capability(first.transport, release))
         first.lessons.consider(stated)
         try:
             _together(relays)

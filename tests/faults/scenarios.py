@@ -105,9 +105,9 @@ TRANSPORT = (
 )  # fmt: skip
 
 
-def told(status: int, after_header: str, at: range = FIRST) -> tuple[Fault, ...]:
+def told(status: int, says: str, at: range = FIRST, name: str = "Retry-After") -> tuple[Fault, ...]:
     """A busy server that says when to come back."""
-    return (Fault("status", "write", at, status=status, headers={"Retry-After": after_header}),)
+    return (Fault("status", "write", at, status=status, headers={name: says}),)
 
 
 def refusing(status: int, said: object = None) -> Quirks:
@@ -130,6 +130,9 @@ SERVER = (
     Scenario("S01", "429 and garbage", told(429, "soon"), expect=WAITS),
     Scenario("S01", "429 and thirty years", told(429, "1000000000"),
              expect=Expect(error=UnavailableError, says="later than --wait")),
+    Scenario("S01", "429 and milliseconds of Azure",
+             told(429, "2500", name="x-ms-retry-after-ms"),
+             expect=Expect(waits=True, waited=2.5)),
     Scenario("S02", "503 for thirty seconds",
              (Fault("status", "any", range(1, 8), status=503),), expect=WAITS),
     Scenario("S03", "500 after the commit", after("status", status=500), expect=WAITS),

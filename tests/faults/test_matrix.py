@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import tracemalloc
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
@@ -20,6 +21,7 @@ from adapter.errors import StudyFhirError, UnavailableError
 from adapter.fhir.access import Access
 from adapter.fhir.transport import Transport
 from adapter.outbox import Lessons, Outbox, PushResult, Server, push, retry
+from adapter.outbox.relay import OTHERS_DELAY
 from tests.faults import child, invariants
 from tests.faults.child import POINTS
 from tests.faults.faults import Fault, bomb
@@ -62,10 +64,10 @@ class Bench:
         access = Access(identity=Bearer())
         return Transport(server.url, access=access, timeout=0.3, deadline=0.5, max_bytes=1_000_000)
 
-    def push(self, wanted: Sequence[Item]) -> PushResult:
+    def push(self, wanted: Sequence[Item], workers: int = 1) -> PushResult:
         return push(
-            self.outbox, self.at, wanted, wait=WAIT, transport_factory=self.transport,
-            clock=lambda: self.now, sleep=self.sleep,
+            self.outbox, self.at, wanted, wait=WAIT, workers=workers,
+            transport_factory=self.transport, clock=lambda: self.now, sleep=self.sleep,
         )  # fmt: skip
 
 
@@ -198,6 +200,47 @@ def test_t02_a_name_that_nobody_knows(bench: Bench, monkeypatch: pytest.MonkeyPa
     known = bench.outbox.known(bench.outbox.server_id(bench.at))
     assert {change.state for change in known.values()} == {"new"}
     assert bench.push(study()).created == len(study())
+
+
+def four_workers(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Little to do for each of four workers, and those with nothing to do move no clock."""
+    monkeypatch.setattr("adapter.outbox.run.CLAIM", (6, 6))
+    moves = bench.sleep
+
+    def sleep(seconds: float) -> None:
+        time.sleep(0.001) if seconds == OTHERS_DELAY else moves(seconds)
+
+    monkeypatch.setattr(bench, "sleep", sleep)
+
+
+def test_s02_one_of_four_workers_knocks_while_the_server_is_away(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    four_workers(bench, monkeypatch)
+    asked, knocks = list[str](), list[float]()
+
+    class Away(Transport):
+        def exchange(self, *args: Any, **more: Any) -> Any:
+            asked.append(args[0])
+            if len(asked) > 8 and bench.now < 30:
+                knocks.append(bench.now)
+                raise UnavailableError("the server cannot be reached")
+            return super().exchange(*args, **more)
+
+    monkeypatch.setattr(bench, "transport", lambda at: Away(at.url))
+    assert bench.push(study(children=24), workers=4).created == len(study(children=24))
+    assert 5 <= len(knocks) <= 14  # each for itself, they would knock twenty times
+
+
+def test_s02_one_that_gives_up_gives_up_for_all(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    four_workers(bench, monkeypatch)
+    bench.server.faults = (Fault("status", "any", range(8, 999), status=503),)
+    with pytest.raises(UnavailableError, match="waited 60 s"):
+        bench.push(study(children=24), workers=4)
+    assert sum(bench.server.asked.values()) < 8 + 4 + 20
+    assert sum(bench.waits) == pytest.approx(60)
 
 
 def test_t13_a_bomb_is_not_unpacked(bench: Bench) -> None:

@@ -1,0 +1,180 @@
+"""One bundle between the outbox and a server: look, write, and write down what was proven."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import orjson
+
+from adapter.errors import ProtocolError, UnavailableError
+from adapter.fhir.bundles import entries_read, read_singly, reading, writing
+from adapter.fhir.json import content_hash, equal
+from adapter.fhir.transport import Refusal, Transport, Unknown
+from adapter.fhir.writing import Verdict, bundle_verdicts, version_of
+from adapter.outbox.leases import Lease
+from adapter.outbox.patience import Patience
+from adapter.outbox.places import as_held
+from adapter.outbox.run import PushResult, Run
+from adapter.outbox.single import write_alone
+from adapter.outbox.store import Change, Outbox
+
+SETTLED = ("done", "withdrawn")
+
+
+class Exchange:
+    """What one worker of a run says to one server, and hears from it."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        run: Run,
+        transport: Transport,
+        wait: float,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+    ):
+        self.outbox, self.row, self.transport, self.run = outbox, run.row, transport, run
+        self.result = PushResult()
+        self.lessons, self.held = run.lessons, run.held
+        self.patience = Patience(run.breaker, run.stopped, wait, clock, sleep)
+        self.leases: dict[str, Lease] = {}
+
+    def _look(self, changes: list[Change]) -> list[Change]:
+        """Read what has no acknowledged version; returns what must still be written."""
+        unread = [c for c in changes if c.version is None or c.state in ("sent", "unknown")]
+        if not unread:
+            return changes
+        found = dict(self._read(unread))
+        sent = {c.reference for c in unread if c.state in ("sent", "unknown")}
+        revised = {c.reference for c in unread if c.acked_hash}
+        settled = []
+        for change in unread:
+            resource = found.get(change.reference)
+            change.state = "new"
+            if resource is None:
+                change.version = None
+                if change.action == "delete":
+                    change.state, change.acked_hash = "withdrawn", None
+                    settled.append(change)
+                continue
+            change.version = version_of(resource)
+            change.seen = content_hash(resource) if change.in_flight else None
+            if change.action == "put" and equal(resource, self._as_sent(change)):
+                change.state, change.acked_hash = "done", change.hash
+                settled.append(change)
+        done = [change for change in settled if change.state == "done"]
+        arrived = [change for change in done if change.reference in sent]
+        self._mark(settled, records=self._records_of(arrived, revised))
+        self.held.update(change.reference for change in done)
+        self.result.unchanged += sum(not change.is_record for change in done)
+        return [change for change in changes if change.state not in SETTLED]
+
+    def _read(self, changes: Sequence[Change]) -> Iterator[tuple[str, dict[str, Any]]]:
+        """What the server holds of these; in one batch where it takes batches."""
+        names = {change.place or change.reference: change.reference for change in changes}
+        if self.lessons.reads_batches:
+            try:
+                found = entries_read(list(names), self.transport.post(reading(list(names))).body)
+                yield from ((names[place], resource) for place, resource in found.items())
+                return
+            except Refusal:
+                self.lessons.no_batches()
+            except ProtocolError:
+                pass  # whatever stood between us this time: one by one, and batches next time
+        for place, resource in read_singly(self.transport, list(names)).items():
+            yield names[place], resource
+
+    def _write(self, changes: list[Change]) -> dict[str, Verdict]:
+        """Send these changes; returns the verdicts that are not ``done``."""
+        updates = {change.reference for change in changes if change.version}
+        for change in changes:
+            change.state = "sent"
+            if change.hash not in change.in_flight:
+                change.in_flight += f"{change.hash} "
+        self.outbox.mark_sent(changes, self._leases_of(changes))
+        try:
+            verdicts = self._ask(changes)
+        except Refusal as refusal:
+            for change in changes:
+                change.state = "new"
+            self._mark(changes, "refused", refusal.status)
+            raise
+        except (UnavailableError, ProtocolError) as error:
+            for change in changes:
+                change.state = "unknown" if isinstance(error, Unknown | ProtocolError) else "new"
+            self._mark(changes, "unknown")
+            raise
+        for change in changes:
+            self._settle(change, verdicts[change.reference], change.reference in updates)
+        done = [change for change in changes if change.state == "done"]
+        self._mark(changes, "done", records=self._records_of(done, updates))
+        return {name: v for name, v in verdicts.items() if v.outcome != "done"}
+
+    def _ask(self, changes: list[Change]) -> dict[str, Verdict]:
+        kind = self.lessons.kind
+        if kind == "single":
+            return {change.reference: self._ask_alone(change) for change in changes}
+        for change in changes:
+            change.body = self._body(change)
+        body = self.transport.post(writing(self.transport.base_url, kind, changes)).body
+        return bundle_verdicts(changes, body)
+
+    def _ask_alone(self, change: Change) -> Verdict:
+        """Write one; the place that the server gave it is known to whatever refers to it next."""
+        change.body = self._body(change)
+        verdict = write_alone(self.transport, change, self.lessons)
+        if verdict.outcome == "done" and verdict.place not in (None, change.reference):
+            self.lessons.places[change.reference] = verdict.place or ""
+        return verdict
+
+    def _body(self, change: Change) -> Any:
+        moved = self.lessons.places and change.action == "put"
+        return self._as_sent(change) if moved else orjson.Fragment(change.content)
+
+    def _as_sent(self, change: Change) -> dict[str, Any]:
+        return as_held(change.resource, self.lessons.places, change.reference)
+
+    def _settle(self, change: Change, verdict: Verdict, is_update: bool) -> None:
+        if verdict.outcome != "done":
+            change.state = "unknown" if verdict.outcome == "unknown" else "new"
+            return
+        change.reason = None
+        change.version = verdict.version
+        if change.action == "delete":
+            change.state, change.acked_hash = "withdrawn", None
+            self.result.deleted += not change.is_record
+            return
+        if verdict.place and verdict.place != change.reference:
+            change.place = verdict.place
+            self.lessons.places[change.reference] = verdict.place
+        change.state, change.acked_hash = "done", change.hash
+        self.held.add(change.reference)
+        if change.is_record:
+            self.result.records += 1
+            return
+        self.result.sent[change.reference.partition("/")[0]] += 1
+        self.result.updated += is_update
+        self.result.created += not is_update
+
+    def _records_of(self, written: Sequence[Change], revised: set[str]) -> list[Change]:
+        told = [change for change in written if not change.is_record]
+        records = self.run.records
+        return records.provenance(told, revised) if records and told else []
+
+    def _mark(
+        self,
+        changes: Sequence[Change],
+        outcome: str | None = None,
+        status: int | None = None,
+        records: Sequence[Change] = (),
+    ) -> None:
+        proven = sum(change.state in ("done", "withdrawn") for change in changes)
+        attempt = outcome and {
+            "entries": len(changes), "outcome": outcome, "proven": proven, "status": status,
+        }  # fmt: skip
+        self.outbox.mark(self.row, changes, self._leases_of(changes), attempt or None, records)
+
+    def _leases_of(self, changes: Sequence[Change]) -> list[Lease]:
+        subjects = dict.fromkeys(change.subject for change in changes)
+        return [self.leases[subject] for subject in subjects if subject in self.leases]
