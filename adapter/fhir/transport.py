@@ -30,7 +30,6 @@ from adapter.fhir.writing import BUSY, issue_codes
 
 FHIR_JSON = "application/fhir+json"
 CHUNK = 65_536
-GATEWAY_TIMEOUT = 504
 CLOCKS_APART = 60  # seconds; a token lives for five minutes, and Date is to the second
 HINT_401 = "is the token right, still valid, and allowed to write these resources?"
 
@@ -55,11 +54,28 @@ class Refusal(RefusedError):  # noqa: N818  what a server does, not a defect
 
 
 class Unknown(UnavailableError):  # noqa: N818  an outcome, not a defect
-    """The request may or may not have been carried out: look before sending it again."""
+    """The request may or may not have been carried out: look before sending it again.
+
+    ``status`` is the HTTP status, 0 where there was none.
+    """
+
+    status = 0
+
+
+class Failing(Unknown):
+    """500 or 502: the server may be ill, or unable to digest this content."""
 
 
 class TooSlow(Unknown):
     """No answer in time, from the server or from what stands before it (504)."""
+
+
+def busy(status: int, message: str = "") -> Unknown:
+    """What a status says that proves nothing: too slow, failing, or only busy."""
+    kinds = {504: TooSlow, 500: Failing, 502: Failing}
+    error = kinds.get(status, Unknown)(message or f"the server is busy: HTTP {status}")
+    error.status = status
+    return error
 
 
 class Transport:
@@ -219,8 +235,7 @@ def _judged(answer: Answer, has_body: bool) -> Answer:
             hint="give the server's real base URL; redirects are not followed",
         )
     if status in BUSY:
-        busy = TooSlow if status == GATEWAY_TIMEOUT else Unknown
-        error = busy(f"the server is busy: HTTP {status}")
+        error = busy(status)
         error.retry_after = _retry_after(answer.headers)  # type: ignore[attr-defined]
         raise error
     if status >= 400:

@@ -39,6 +39,7 @@ class Exchange:
         self.lessons, self.held = run.lessons, run.held
         self.patience = Patience(run.breaker, run.stopped, wait, clock, sleep)
         self.leases: dict[str, Lease] = {}
+        self.settled = 0  # changes that this worker found or wrote
 
     def _look(self, changes: list[Change]) -> list[Change]:
         """Read what has no acknowledged version; returns what must still be written."""
@@ -66,6 +67,7 @@ class Exchange:
         done = [change for change in settled if change.state == "done"]
         arrived = [change for change in done if change.reference in sent]
         self._mark(settled, records=self._records_of(arrived, revised))
+        self._count(len(settled), len(arrived))
         self.held.update(change.reference for change in done)
         self.result.unchanged += sum(not change.is_record for change in done)
         return [change for change in changes if change.state not in SETTLED]
@@ -109,6 +111,8 @@ class Exchange:
             self._settle(change, verdicts[change.reference], change.reference in updates)
         done = [change for change in changes if change.state == "done"]
         self._mark(changes, "done", records=self._records_of(done, updates))
+        proven = sum(change.state in SETTLED for change in changes)
+        self._count(proven, proven)
         return {name: v for name, v in verdicts.items() if v.outcome != "done"}
 
     def _ask(self, changes: list[Change]) -> dict[str, Verdict]:
@@ -156,6 +160,14 @@ class Exchange:
         self.result.sent[change.reference.partition("/")[0]] += 1
         self.result.updated += is_update
         self.result.created += not is_update
+
+    def _count(self, settled: int, proven: int) -> None:
+        """So many changes are settled, so many of them by a write: that renews our patience."""
+        if settled:
+            self.settled += settled
+            self.patience.renew()
+        if proven:
+            self.run.prove(proven)
 
     def _records_of(self, written: Sequence[Change], revised: set[str]) -> list[Change]:
         told = [change for change in written if not change.is_record]

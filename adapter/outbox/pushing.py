@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from adapter.errors import AuthenticationError
+from adapter.errors import AuthenticationError, UnavailableError
 from adapter.fhir.capability import read_capability
 from adapter.fhir.json import dumps
 from adapter.outbox.planner import Wanted, digest_of, still_wanted
@@ -67,6 +67,10 @@ def carry(relays: list[Relay], release: str, result: PushResult) -> None:
         first.lessons.consider(stated)
         try:
             _together(relays)
+            _settle_doubt(first)
+        except UnavailableError:
+            first.take_back()
+            raise
         finally:
             _audit(relays)
         first.send()
@@ -79,6 +83,18 @@ def carry(relays: list[Relay], release: str, result: PushResult) -> None:
         raise AuthenticationError(
             "the server forbids every type: HTTP 403",
             hint="may this client write? its scopes are the server's to grant",
+        )
+
+
+def _settle_doubt(first: Relay) -> None:
+    """What was given up is refused when the run wrote anything; else it is the server that fails.
+
+    Raises UnavailableError then.
+    """
+    if first.run.doubt and not first.run.proven:
+        raise UnavailableError(
+            f"the server takes nothing: {first.run.doubt.said}",
+            hint="nothing is lost: the same push goes on where this one stopped",
         )
 
 

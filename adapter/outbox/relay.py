@@ -8,24 +8,26 @@ Several processes share the work: each leases the subjects it works on (``leases
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from adapter.errors import BusyError, ProtocolError, UnavailableError
 from adapter.fhir.bundles import packed
 from adapter.fhir.order import is_literal, written_references
-from adapter.fhir.transport import Refusal, TooSlow, Transport, Unknown
-from adapter.fhir.writing import CONFLICT, Verdict
+from adapter.fhir.transport import Failing, Refusal, TooSlow, Transport, Unknown, busy
+from adapter.fhir.writing import BUSY, CONFLICT, Verdict
 from adapter.outbox.exchange import SETTLED, Exchange
 from adapter.outbox.leases import Lease, LeaseLostError
 from adapter.outbox.places import as_held
-from adapter.outbox.run import Connect, Progress, PushResult, Run, connect
+from adapter.outbox.run import Connect, Doubt, Progress, PushResult, Run, connect
 from adapter.outbox.store import Change, Outbox
 
 __all__ = ["Connect", "Progress", "PushResult", "Relay", "Run", "as_held", "connect"]
 
 Groups: TypeAlias = list[list[Change]]
 
+TRIES = 3  # of one content that the server fails over, and again when the others are through
 OTHERS_DELAY = 0.2  # seconds between looks at what another process is doing
 
 
@@ -44,6 +46,9 @@ class Relay(Exchange):
         super().__init__(outbox, run, transport, wait, clock, sleep)
         self.lost = run.lost
         self.retried: set[str] = set()
+        self.failures: Counter[str] = Counter()  # of the bundle at hand, by reference
+        self.proven_before = 0
+        self.aside: Groups | None = []  # what failed alone, until the others are through
 
     # --- the work, subject by subject ---
 
@@ -92,14 +97,14 @@ class Relay(Exchange):
     def _send(self, subjects: Sequence[Sequence[Change]]) -> None:
         ours = {change.reference for changes in subjects for change in changes}
         for bundle in packed([each for each in subjects if each], self.lessons.limits):
-            self._bundle(self._with_targets(bundle, ours))
+            self._whole(bundle, lambda groups: self._with_targets(groups, ours))
             self.run.tell(len(_flat(bundle)))
 
     def _delete(self, subjects: Sequence[Sequence[Change]]) -> None:
         """What refers to others goes first: the order of writes, backwards."""
         for changes in subjects:
             for bundle in packed([changes], self.lessons.limits):
-                self._bundle([list(reversed(group)) for group in reversed(bundle)])
+                self._whole([list(reversed(group)) for group in reversed(bundle)], list)
                 self.run.tell(len(_flat(bundle)))
 
     def _with_targets(self, bundle: Groups, ours: set[str]) -> Groups:
@@ -128,40 +133,100 @@ class Relay(Exchange):
                 reason = (
                     "blocked: refers to a refused resource" if refused else "dangling reference"
                 )
-                self._dead(group, reason)
+                self._blocked(group, missing, reason)
                 inside -= {change.reference for change in group}
             else:
                 kept.append(group)
         return kept
 
+    def _blocked(self, group: list[Change], missing: set[str], reason: str) -> None:
+        """What refers to something set aside waits with it, and is in doubt with it."""
+        if self.aside and any(c.reference in missing for c in _flat(self.aside)):
+            self.aside.append(group)
+            return
+        self._dead(group, reason)
+        if self.run.doubt and self.run.doubt.touches(missing):
+            self.run.doubt.changes += group
+
     # --- one bundle ---
+
+    def _whole(self, bundle: Groups, ready: Callable[[Groups], Groups]) -> None:
+        """Write a bundle; what failed alone is tried again when the others are through.
+
+        Where others were taken since, the server is well and the content is what it fails over.
+        """
+        self.failures.clear()
+        self.proven_before, self.aside = self.run.proven, []
+        self._bundle(ready(bundle))
+        aside, self.aside = self.aside, None
+        for group in aside:
+            self._bundle(ready([group]))
 
     def _bundle(self, bundle: Groups) -> None:
         """Write one bundle, again and again until it is judged; halve it when it is refused."""
+        tries = 0
         while bundle:
             self.patience.enter()
+            before = self.settled
             try:
-                self._look(_flat(bundle))
-                bundle = _kept(bundle, lambda change: change.state not in SETTLED)
-                if bundle:
-                    refused = self._write(_flat(bundle))
-                    self.patience.answered()
-                    bundle = self._judge(bundle, refused)
-                self.patience.renew()
+                bundle, failed = self._attempt(bundle)
             except Refusal as refusal:
                 self.patience.answered()
                 self.patience.renew()
                 self._refused(bundle, refusal)
                 return
-            except TooSlow as error:
-                self.patience.pause(error)
-                if len(bundle) > 1:
-                    self.lessons.too_slow(len(_flat(bundle)))
-                    self._halves(bundle)
-                    return
             except (UnavailableError, ProtocolError) as error:
                 self.patience.pause(error)
-        self.patience.answered()
+                continue
+            self.patience.answered()
+            tries = 1 if self.settled > before else tries + 1
+            if failed and self._failed(bundle, failed, tries):
+                return
+
+    def _attempt(self, bundle: Groups) -> tuple[Groups, Unknown | None]:
+        """Look and write once: what must be sent again, and what its content may be blamed for."""
+        self._look(_flat(bundle))
+        bundle = _kept(bundle, lambda change: change.state not in SETTLED)
+        if not bundle:
+            return [], None
+        try:
+            refused = self._write(_flat(bundle))
+        except (Failing, TooSlow) as error:
+            return bundle, error
+        return self._judge(bundle, refused)
+
+    def _failed(self, bundle: Groups, error: Unknown, tries: int) -> bool:
+        """Whether a bundle that proved nothing was dealt with; else it is sent again.
+
+        The server answered our reading, so that the content may be what it fails over: the bundle
+        is halved, one that fails alone is set aside for the others, and given up when those were
+        taken.
+        """
+        is_slow, is_alone = isinstance(error, TooSlow), len(bundle) == 1
+        self.failures.update(change.reference for change in _flat(bundle))
+        often = self.failures[bundle[0][0].reference]
+        if isinstance(error, Failing | TooSlow) and (often >= TRIES or is_slow):
+            if not is_alone:
+                if is_slow:
+                    self.patience.pause(error, is_away=False)
+                    self.lessons.too_slow(len(_flat(bundle)))
+                self._halves(bundle)
+                return True
+            if self.aside is not None and often >= TRIES:
+                self.aside.append(bundle[0])
+                return True
+            if tries >= TRIES and self.run.proven > self.proven_before:
+                self._dead(bundle[0], f"failed: {_times(error, often)}")
+                return True
+        try:
+            self.patience.pause(error, is_away=False)
+        except UnavailableError:
+            if not (is_alone and error.status and tries >= TRIES):
+                raise
+            if not self._doubtful(bundle[0], _times(error, often)):
+                raise
+            return True
+        return False
 
     def _halves(self, bundle: Groups) -> None:
         """Write a bundle as two; what the first half refers to goes with it or before."""
@@ -170,7 +235,7 @@ class Relay(Exchange):
         for half in (bundle[:middle], bundle[middle:]):
             self._bundle(self._with_targets(half, ours))
 
-    def _judge(self, bundle: Groups, refused: dict[str, Verdict]) -> Groups:
+    def _judge(self, bundle: Groups, refused: dict[str, Verdict]) -> tuple[Groups, Unknown | None]:
         """What of a bundle must be sent again, after its entries were judged each for itself."""
         rest = _kept(bundle, lambda change: change.reference in refused)
         unknown: Groups = []
@@ -182,9 +247,12 @@ class Relay(Exchange):
                 unknown.append(group)
             else:
                 self._alone(group, worst)
-        if unknown:
-            self.patience.pause(Unknown("the answer does not account for every entry"))
-        return unknown
+        if not unknown:
+            return [], None
+        # one that is told to come back later is no reason to blame the others
+        status = min(refused[change.reference].status for change in _flat(unknown))
+        said = f" with HTTP {status}" if status in BUSY else ""
+        return unknown, busy(status, f"the answer does not account for every entry{said}")
 
     # --- what is not done ---
 
@@ -245,6 +313,28 @@ class Relay(Exchange):
             change.version = based_on[change.reference]  # a later push may not overwrite it either
         self._dead(group, f"conflict: {said}; {found or 'changed by others'}")
 
+    def _doubtful(self, group: list[Change], said: str) -> bool:
+        """Give up what was waited for long enough, for now, so that the others have their turn.
+
+        False where something else is in doubt already: then it is the server that fails.
+        """
+        if self.run.doubt is not None:
+            return False
+        self._dead(group, f"failed: {said}")
+        self.run.doubt = Doubt(list(group), said)
+        return True
+
+    def take_back(self) -> None:
+        """Want again what was given up while the server took nothing else."""
+        doubt, self.run.doubt = self.run.doubt, None
+        if doubt is None:
+            return
+        for change in doubt.changes:
+            change.state, change.reason = "new", None
+        self.outbox.mark(self.row, doubt.changes)
+        self.lost.difference_update(change.reference for change in doubt.changes)
+        self.result.dead -= len(doubt.changes)
+
     def _dead(self, group: Sequence[Change], reason: str) -> None:
         for change in group:
             change.state, change.reason = "dead", reason
@@ -255,6 +345,11 @@ class Relay(Exchange):
 
 def _flat(bundle: Groups) -> list[Change]:
     return [change for group in bundle for change in group]
+
+
+def _times(error: Unknown, often: int) -> str:
+    said = f"HTTP {error.status}" if error.status else "no answer in time"
+    return f"{said}, {often} times"
 
 
 def _kept(bundle: Groups, wanted: Callable[[Change], bool]) -> Groups:

@@ -12,7 +12,7 @@ from adapter.fhir.transport import Transport
 from adapter.outbox.lessons import Lessons
 from adapter.outbox.patience import Breaker
 from adapter.outbox.records import Records
-from adapter.outbox.store import Outbox, Server
+from adapter.outbox.store import Change, Outbox, Server
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 Connect: TypeAlias = Callable[[Server], Transport]
@@ -58,6 +58,21 @@ class PushResult:
         return {name: getattr(self, name) for name in names}
 
 
+@dataclass(slots=True)
+class Doubt:
+    """What was given up although nothing else was taken since: is it this, or the server?
+
+    With what refers to it. Settled by the next write that is proven, or else taken back.
+    """
+
+    changes: list[Change]
+    said: str
+
+    def touches(self, references: set[str]) -> bool:
+        """Whether any of these is in doubt."""
+        return any(change.reference in references for change in self.changes)
+
+
 class Run:
     """What the workers of one push share: what they learnt, and how far they are."""
 
@@ -76,6 +91,8 @@ class Run:
         self.lost: set[str] = set()  # what it will not hold: dead or parked in this run
         self.stopped = threading.Event()
         self.breaker = Breaker(self.stopped)
+        self.proven = 0  # writes of all workers
+        self.doubt: Doubt | None = None
         self._progress, self._lock = progress, threading.Lock()
         self._done, self._total = 0, outbox.pending_count(row)
         least, most = CLAIM
@@ -85,6 +102,12 @@ class Run:
     def records(self) -> Records | None:
         """What makes the records of this run, or None where the server takes none."""
         return self._records if self.lessons.takes_records else None
+
+    def prove(self, count: int) -> None:
+        """So many writes were proven: the server takes some at least."""
+        with self._lock:
+            self.proven += count
+            self.doubt = None
 
     def tell(self, count: int) -> None:
         """So many more changes are settled."""

@@ -16,7 +16,7 @@ from tests.faults.quirks import (
     STATEMENT,
     Quirks,
 )
-from tests.faults.study import CHANGED
+from tests.faults.study import CHANGED, name
 
 ALWAYS = range(1, 1_000)
 FIRST = range(1, 2)
@@ -105,9 +105,11 @@ TRANSPORT = (
 )  # fmt: skip
 
 
-def told(status: int, says: str, at: range = FIRST, name: str = "Retry-After") -> tuple[Fault, ...]:
+def told(
+    status: int, says: str, at: range = FIRST, header: str = "Retry-After"
+) -> tuple[Fault, ...]:
     """A busy server that says when to come back."""
-    return (Fault("status", "write", at, status=status, headers={name: says}),)
+    return (Fault("status", "write", at, status=status, headers={header: says}),)
 
 
 def refusing(status: int, said: object = None) -> Quirks:
@@ -131,7 +133,7 @@ SERVER = (
     Scenario("S01", "429 and thirty years", told(429, "1000000000"),
              expect=Expect(error=UnavailableError, says="later than --wait")),
     Scenario("S01", "429 and milliseconds of Azure",
-             told(429, "2500", name="x-ms-retry-after-ms"),
+             told(429, "2500", header="x-ms-retry-after-ms"),
              expect=Expect(waits=True, waited=2.5)),
     Scenario("S02", "503 for thirty seconds",
              (Fault("status", "any", range(1, 8), status=503),), expect=WAITS),
@@ -139,6 +141,29 @@ SERVER = (
     Scenario("S04", "a transaction run as a batch",
              quirks=Quirks(transaction_is_batch=True, spoils_entry={2: 429, 5: 500}),
              expect=WAITS),
+    Scenario("S03", "500 for ever over one result", quirks=refusing(500),
+             expect=Expect(dead=1, at_most=80, waits=True)),
+    Scenario("S03", "500 for ever over what others refer to",
+             quirks=Quirks(refused={f"Patient/{name('a')}": 500}, passes=True),
+             expect=Expect(dead=4, at_most=80, waits=True)),
+    Scenario("S03", "502 for ever over one result", quirks=refusing(502),
+             expect=Expect(dead=1, at_most=80, waits=True)),
+    Scenario("S03", "504 for ever over one result", quirks=refusing(504),
+             expect=Expect(dead=1, at_most=80, waits=True)),
+    Scenario("S03", "500 for ever over what is sent alone",
+             quirks=Quirks(refused={f"Organization/{name('o')}": 500}, passes=True),
+             expect=Expect(dead=7, waits=True, at_most=80)),
+    Scenario("S03", "500 for every write",
+             (Fault("status", "write", ALWAYS, status=500),), expect=GIVES_UP),
+    Scenario("S03", "500 for one type of many",
+             quirks=Quirks(refused={"Observation": 500}, passes=True),
+             expect=Expect(dead=6, waits=True, at_most=150)),
+    *(
+        Scenario("S04", f"one entry answers {status} for ever",
+                 quirks=Quirks(transaction_is_batch=True, refused={CHANGED: status}, passes=True),
+                 expect=Expect(dead=1, waits=True, at_most=60))
+        for status in (429, 500)
+    ),
     Scenario("S04", "one entry of a batch in conflict",
              quirks=Quirks(transaction_is_batch=True, spoils_entry={3: 409})),
     Scenario("S05", "an answer with too few entries", quirks=Quirks(answers="fewer", passes=True),
