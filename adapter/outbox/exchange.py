@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Any
 
 import orjson
 
 from adapter.errors import ProtocolError, UnavailableError
-from adapter.fhir.bundles import entries_read, read_singly, reading, writing
+from adapter.fhir.bundles import read_all, writing
 from adapter.fhir.json import content_hash, equal
 from adapter.fhir.transport import Refusal, Transport, Unknown
 from adapter.fhir.writing import Verdict, bundle_verdicts, version_of
@@ -39,6 +40,7 @@ class Exchange:
         self.lessons, self.held = run.lessons, run.held
         self.patience = Patience(run.breaker, run.stopped, wait, clock, sleep)
         self.leases: dict[str, Lease] = {}
+        self.alone: set[str] = set()  # what is refused in a bundle, of a server that takes some
         self.settled = 0  # changes that this worker found or wrote
 
     def _look(self, changes: list[Change]) -> list[Change]:
@@ -46,7 +48,7 @@ class Exchange:
         unread = [c for c in changes if c.version is None or c.state in ("sent", "unknown")]
         if not unread:
             return changes
-        found = dict(self._read(unread))
+        found = self._read(unread)
         sent = {c.reference for c in unread if c.state in ("sent", "unknown")}
         revised = {c.reference for c in unread if c.acked_hash}
         settled = []
@@ -72,20 +74,11 @@ class Exchange:
         self.result.unchanged += sum(not change.is_record for change in done)
         return [change for change in changes if change.state not in SETTLED]
 
-    def _read(self, changes: Sequence[Change]) -> Iterator[tuple[str, dict[str, Any]]]:
-        """What the server holds of these; in one batch where it takes batches."""
+    def _read(self, changes: Sequence[Change]) -> dict[str, dict[str, Any]]:
+        """What the server holds of these; in batches where it takes them."""
         names = {change.place or change.reference: change.reference for change in changes}
-        if self.lessons.reads_batches:
-            try:
-                found = entries_read(list(names), self.transport.post(reading(list(names))).body)
-                yield from ((names[place], resource) for place, resource in found.items())
-                return
-            except Refusal:
-                self.lessons.no_batches()
-            except ProtocolError:
-                pass  # whatever stood between us this time: one by one, and batches next time
-        for place, resource in read_singly(self.transport, list(names)).items():
-            yield names[place], resource
+        found = read_all(self.transport, list(names), self.lessons.reading)
+        return {names[place]: resource for place, resource in found.items()}
 
     def _write(self, changes: list[Change]) -> dict[str, Verdict]:
         """Send these changes; returns the verdicts that are not ``done``."""
@@ -116,13 +109,33 @@ class Exchange:
         return {name: v for name, v in verdicts.items() if v.outcome != "done"}
 
     def _ask(self, changes: list[Change]) -> dict[str, Verdict]:
-        kind = self.lessons.kind
-        if kind == "single":
-            return {change.reference: self._ask_alone(change) for change in changes}
+        """The verdicts: one bundle, but for what must be written alone."""
+        if self.lessons.kind != "single" and not (self.alone or self.lessons.conditional):
+            return self._ask_together(changes)
+        verdicts: dict[str, Verdict] = {}
+        for alone, part in groupby(changes, self._goes_alone):
+            if alone:
+                verdicts |= {change.reference: self._ask_alone(change) for change in part}
+            else:
+                verdicts |= self._ask_together(list(part))
+        return verdicts
+
+    def _goes_alone(self, change: Change) -> bool:
+        if self.lessons.kind == "single" or change.reference in self.alone:
+            return True
+        is_new = change.action == "put" and change.place is None and change.version is None
+        return is_new and self.lessons.creates_conditionally(change.reference.partition("/")[0])
+
+    def _ask_together(self, changes: list[Change]) -> dict[str, Verdict]:
         for change in changes:
             change.body = self._body(change)
-        body = self.transport.post(writing(self.transport.base_url, kind, changes)).body
-        return bundle_verdicts(changes, body)
+        bundle = writing(self.transport.base_url, self.lessons.kind, changes)
+        verdicts = bundle_verdicts(changes, self.transport.post(bundle).body)
+        if self.lessons.most_taken < len(changes) and all(
+            verdict.outcome == "done" for verdict in verdicts.values()
+        ):
+            self.lessons.bundle_taken(len(changes))
+        return verdicts
 
     def _ask_alone(self, change: Change) -> Verdict:
         """Write one; the place that the server gave it is known to whatever refers to it next."""

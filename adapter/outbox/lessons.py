@@ -9,17 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from adapter.fhir.bundles import MAX_BYTES, MAX_ENTRIES, Limits
+from adapter.fhir.bundles import MAX_BYTES, MAX_ENTRIES, Limits, Reading
 
 if TYPE_CHECKING:
     from adapter.fhir.capability import Capability
     from adapter.fhir.probe import Finding
-    from adapter.fhir.transport import Refusal
     from adapter.outbox.store import Outbox
 
 RECORDS = ("Provenance", "AuditEvent")
-# a server that takes no Bundle at all says one of these
-NO_BUNDLES = (403, 404, 405, 415, 501)
+FEW, LARGE = 20, 50_000  # entries and bytes of a Bundle that is refused for its bytes
 
 
 class Lessons:
@@ -29,7 +27,10 @@ class Lessons:
         self._outbox, self._row = outbox, row
         known = outbox.learnt(row)
         self.kind = known.get("write", "transaction")
-        self.reads_batches = known.get("read") != "single"
+        most = 1 if known.get("read") == "single" else int(known.get("read-entries", MAX_ENTRIES))
+        self.reading = Reading(most, self._learn)
+        self.takes_bundles = "bundle" in known
+        self.most_taken = 0  # entries of a Bundle that was carried out whole, in this run
         self._most_entries = int(known.get("max-entries", MAX_ENTRIES))
         entries = min(self._most_entries, int(known.get("slow-entries", MAX_ENTRIES)))
         self.limits = Limits(entries, int(known.get("max-bytes", MAX_BYTES)))
@@ -49,7 +50,7 @@ class Lessons:
             twice = min(2 * self.limits.entries, self._most_entries)
             self.limits = Limits(twice, self.limits.size)
             self._learn("slow-entries", str(twice))
-        if capability.bundles and "transaction" not in capability.bundles:
+        if self.kind != "single" and capability.bundles and "transaction" not in capability.bundles:
             self.kind = "batch"
         for name, one in capability.types.items():
             if one.update_create is False:
@@ -69,8 +70,18 @@ class Lessons:
         for finding in findings:
             self._learn(f"probe:{finding.name}", finding.answer)
 
-    def too_much(self, entries: int) -> None:
-        """A bundle was refused, and both its halves were not: it was too large."""
+    def too_much(self, entries: int, size: int, status: int) -> None:
+        """A bundle was refused, and both its halves were not: it was too large.
+
+        413 is said of bytes; where as many entries were taken before, or a few large ones are
+        refused, it is the bytes.
+        """
+        is_few = entries <= self.most_taken or (entries <= FEW and size >= LARGE)
+        if status == 413 and is_few:
+            if size // 2 < self.limits.size:
+                self.limits = Limits(self.limits.entries, size // 2)
+                self._learn("max-bytes", str(size // 2))
+            return
         half = max(1, entries // 2)
         if half < self.limits.entries:
             self.limits = Limits(half, self.limits.size)
@@ -84,18 +95,17 @@ class Lessons:
             self.limits = Limits(half, self.limits.size)
             self._learn("slow-entries", str(half))
 
-    def no_batches(self) -> None:
-        """The server does not answer a batch of reads: they go one by one."""
-        self.reads_batches = False
-        self._learn("read", "single")
+    def bundle_taken(self, entries: int = 0) -> None:
+        """The server carried out a Bundle of so many entries: it takes them."""
+        self.most_taken = max(self.most_taken, entries)
+        if not self.takes_bundles:
+            self.takes_bundles = True
+            self._learn("bundle", "yes")
 
-    def try_single(self, refusal: Refusal) -> bool:
-        """Whether what was refused should be tried without a Bundle: no Bundle was taken yet."""
-        if refusal.status not in NO_BUNDLES or "bundle" in self._outbox.learnt(self._row):
-            return False
+    def no_bundles(self) -> None:
+        """The server takes no Bundle: everything is written alone from now on."""
         self.kind = "single"
         self._learn("write", "single")
-        return True
 
     @property
     def takes_records(self) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from adapter.errors import BusyError, ProtocolError, UnavailableError
-from adapter.fhir.bundles import packed
+from adapter.fhir.bundles import NO_BUNDLES, packed, takes_bundles
 from adapter.fhir.order import is_literal, written_references
 from adapter.fhir.transport import Failing, Refusal, TooSlow, Transport, Unknown, busy
 from adapter.fhir.writing import BUSY, CONFLICT, Verdict
@@ -21,6 +21,7 @@ from adapter.outbox.exchange import SETTLED, Exchange
 from adapter.outbox.leases import Lease, LeaseLostError
 from adapter.outbox.places import as_held
 from adapter.outbox.run import Connect, Doubt, Progress, PushResult, Run, connect
+from adapter.outbox.single import NO_IDS_OF_OURS
 from adapter.outbox.store import Change, Outbox
 
 __all__ = ["Connect", "Progress", "PushResult", "Relay", "Run", "as_held", "connect"]
@@ -262,16 +263,37 @@ class Relay(Exchange):
             before = self.result.dead + self.result.parked
             self._halves(bundle)
             if self.result.dead + self.result.parked == before:  # it was only too much at once
-                self.lessons.too_much(len(_flat(bundle)))
+                changes = _flat(bundle)
+                size = sum(len(change.content) for change in changes)
+                self.lessons.too_much(len(changes), size, refusal.status)
             return
         group = bundle[0]
-        if self.lessons.kind != "single" and self.lessons.try_single(refusal):
+        if refusal.status in NO_BUNDLES and self._is_alone_next(group, refusal):
             self._bundle([group])
             return
         outcome = "forbidden" if refusal.status == 403 else "refused"
         if refusal.status in CONFLICT:
             outcome = "conflict"
         self._alone(group, Verdict(outcome, refusal.status, issues=refusal.issues))
+
+    def _is_alone_next(self, group: list[Change], refusal: Refusal) -> bool:
+        """Whether what was refused in a bundle should be tried without one.
+
+        A server that takes no Bundle says the same as one that refuses this resource: where none
+        was taken yet, an empty one tells them apart. 405 may mean that it gives ids of its own.
+        """
+        lessons, references = self.lessons, {change.reference for change in group}
+        if lessons.kind == "single" or references <= self.alone:
+            return False
+        if not lessons.takes_bundles:
+            if not self.patience.ask(lambda: takes_bundles(self.transport, lessons.kind)):
+                lessons.no_bundles()
+                return True
+            lessons.bundle_taken()
+        if refusal.status == NO_IDS_OF_OURS and any(change.version is None for change in group):
+            self.alone |= references
+            return True
+        return False
 
     def _alone(self, group: list[Change], verdict: Verdict) -> None:
         said = f"HTTP {verdict.status} {', '.join(verdict.issues)}".strip()

@@ -10,6 +10,7 @@ from typing import Any
 from adapter.fhir.bundles import read_all
 from adapter.fhir.json import equal
 from adapter.fhir.order import is_literal, references
+from adapter.outbox.lessons import Lessons
 from adapter.outbox.relay import Connect, Progress, as_held, connect
 from adapter.outbox.store import Outbox, Server
 
@@ -40,7 +41,7 @@ def verify(
     reports what others changed instead of overwriting it.
     """
     row = outbox.server_id(server)
-    places = outbox.places(row)
+    places, reading = outbox.places(row), Lessons(outbox, row).reading
     result = VerifyResult()
     held: set[str] = set()
     targets: set[str] = set()
@@ -50,7 +51,7 @@ def verify(
         with outbox.run(row, "verify") as counts:
             for page in _pages(outbox.held(row)):
                 names = {places.get(name, name): name for name in page}
-                found = read_all(transport, list(names))
+                found = read_all(transport, list(names), reading)
                 for place, name in names.items():
                     result.checked += 1
                     if place not in found:
