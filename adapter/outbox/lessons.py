@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from adapter.fhir.bundles import MAX_BYTES, MAX_ENTRIES, Limits, Reading
+from adapter.fhir.capability import Capability
 
 if TYPE_CHECKING:
-    from adapter.fhir.capability import Capability
     from adapter.fhir.probe import Finding
     from adapter.outbox.store import Outbox
 
@@ -38,6 +38,8 @@ class Lessons:
         versions = ("probe:if-match-stale", "probe:if-match-bundle")
         self.ignores_versions = "no" in (known.get(name) for name in versions)
         self.places = outbox.places(row)
+        self.ignores_conditions = known.get("probe:if-none-exist") == "no"
+        self.closed: frozenset[str] = frozenset()  # types that are read at most, says the server
         self.capability: Capability | None = None
 
     def consider(self, capability: Capability) -> None:
@@ -52,6 +54,7 @@ class Lessons:
             self._learn("slow-entries", str(twice))
         if self.kind != "single" and capability.bundles and "transaction" not in capability.bundles:
             self.kind = "batch"
+        self.closed = frozenset(n for n, one in capability.types.items() if one.is_closed)
         for name, one in capability.types.items():
             if one.update_create is False:
                 self.conditional.add(name)
@@ -59,7 +62,7 @@ class Lessons:
     def strategy(self, resource_type: str) -> str:
         """How a first write of this type would be sent, in words."""
         if self.capability and self.capability.of(resource_type).is_closed:
-            return "read only, says the server: refusals expected"
+            return "not at all: read only, says the server"
         own = resource_type in self.conditional
         if self.kind == "single":
             return "conditional create, one by one" if own else "PUT, one by one"
@@ -119,6 +122,25 @@ class Lessons:
     def creates_conditionally(self, resource_type: str) -> bool:
         """Whether the server gives ids of its own to resources of a type."""
         return resource_type in self.conditional
+
+    def searches_first(self, resource_type: str) -> bool:
+        """Whether a condition on a create is not heeded, by what it says or a probe found."""
+        stated = self.capability.of(resource_type) if self.capability else None
+        return self.ignores_conditions or bool(stated and stated.conditional_create is False)
+
+    def finds(self, resource_type: str) -> bool:
+        """Whether the server can find one of a type by its identifier.
+
+        What it says of a type's searches is believed; where it says none, the release's own
+        parameters hold: AdverseEvent has no identifier to search by before R5.
+        """
+        stated = self.capability or Capability()
+        search = stated.of(resource_type).search
+        return (
+            "identifier" in search
+            if search
+            else (resource_type != "AdverseEvent" or stated.release == "R5")
+        )
 
     def creates_only_conditionally(self, resource_type: str) -> None:
         """The server refused an id of ours: it gives its own."""

@@ -79,7 +79,8 @@ def carry(relays: list[Relay], release: str, result: PushResult) -> None:
             relay.transport.close()
             relay.result.requests = relay.transport.requests
             result.add(relay.result)
-    if result.parked and not (first.held or result.writes or result.unchanged):
+    took = first.held or result.writes or result.unchanged
+    if first.run.is_forbidden and not took:
         raise AuthenticationError(
             "the server forbids every type: HTTP 403",
             hint="may this client write? its scopes are the server's to grant",

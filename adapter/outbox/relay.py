@@ -85,6 +85,8 @@ class Relay(Exchange):
                 for change in changes:
                     change.targets = written_references(change.content)
             puts = [[c for c in changes if c.action == "put"] for _, changes in claimed]
+            if self.lessons.closed:
+                puts = [self._open(changes) for changes in puts]
             deletions = [[c for c in changes if c.action == "delete"] for _, changes in claimed]
             self._send(puts)
             self._delete([each for each in deletions if each])
@@ -100,6 +102,16 @@ class Relay(Exchange):
         for bundle in packed([each for each in subjects if each], self.lessons.limits):
             self._whole(bundle, lambda groups: self._with_targets(groups, ours))
             self.run.tell(len(_flat(bundle)))
+
+    def _open(self, changes: list[Change]) -> list[Change]:
+        """Park what is of a type that the server only reads, by its own statement."""
+        closed = [c for c in changes if c.reference.partition("/")[0] in self.lessons.closed]
+        for change in closed:
+            kind = change.reference.partition("/")[0]
+            change.reason = f"closed: the CapabilityStatement lets nobody create or update {kind}"
+        self._park(closed)
+        self.run.tell(len(closed))
+        return [change for change in changes if change.state != "parked"]
 
     def _delete(self, subjects: Sequence[Sequence[Change]]) -> None:
         """What refers to others goes first: the order of writes, backwards."""
@@ -301,12 +313,19 @@ class Relay(Exchange):
             self._conflict(group, said)
         elif verdict.outcome == "forbidden":
             for change in group:
-                change.state, change.reason = "parked", f"forbidden: {said}"
-            self._mark(group)
-            self.lost.update(change.reference for change in group)
-            self.result.parked += len(group)
+                change.reason = f"forbidden: {said}"
+            self.run.is_forbidden = True
+            self._park(group)
         else:
             self._dead(group, f"refused: {said}")
+
+    def _park(self, changes: Sequence[Change]) -> None:
+        """The type is closed to us: until a later push finds it open."""
+        for change in changes:
+            change.state = "parked"
+        self._mark(changes)
+        self.lost.update(change.reference for change in changes)
+        self.result.parked += len(changes)
 
     def _conflict(self, group: list[Change], said: str) -> None:
         """409 or 412: ours already, as before, an earlier write of ours, or changed by others."""

@@ -91,6 +91,7 @@ class Run:
         self.lost: set[str] = set()  # what it will not hold: dead or parked in this run
         self.stopped = threading.Event()
         self.breaker = Breaker(self.stopped)
+        self.is_forbidden = False  # a 403 was answered
         self.proven = 0  # writes of all workers
         self.doubt: Doubt | None = None
         self._progress, self._lock = progress, threading.Lock()

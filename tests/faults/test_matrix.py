@@ -19,15 +19,17 @@ import pytest
 
 from adapter.errors import StudyFhirError, UnavailableError
 from adapter.fhir.access import Access
+from adapter.fhir.capability import Capability
 from adapter.fhir.transport import Transport
-from adapter.outbox import Lessons, Outbox, PushResult, Server, push, retry
+from adapter.outbox import Lessons, Outbox, PushResult, Server, dead_letters, push, retry, verify
 from adapter.outbox.relay import OTHERS_DELAY
 from tests.faults import child, invariants
 from tests.faults.child import POINTS
 from tests.faults.faults import Fault, bomb
-from tests.faults.scenarios import MATRIX, Scenario
+from tests.faults.quirks import STATEMENT
+from tests.faults.scenarios import MATRIX, READ_ONLY, Scenario
 from tests.faults.server import ScriptedServer
-from tests.faults.study import CHANGED, TOKEN, Item, study
+from tests.faults.study import CHANGED, TOKEN, Item, name, study
 
 WAIT = 60.0
 
@@ -263,6 +265,87 @@ def test_s16_what_was_too_much_is_remembered(bench: Bench) -> None:
     before = bench.server.asked["write"]
     bench.push(study(value=9.5))
     assert bench.server.asked["write"] == before + 1
+
+
+def test_s16_what_was_too_much_to_read_is_read_in_halves(bench: Bench) -> None:
+    bench.server.quirks.most_entries = 5
+    bench.push(study())
+    learnt = bench.outbox.learnt(bench.outbox.server_id(bench.at))
+    assert int(learnt["read-entries"]) <= 5
+    assert "read" not in learnt
+    bench.server.asked.clear()
+    assert verify(bench.outbox, bench.at, transport_factory=bench.transport).missing == []
+    assert (bench.server.asked["look"], bench.server.asked["get"]) == (3, 0)  # eleven, five at once
+
+
+def test_s16_413_over_a_few_large_ones_is_about_bytes(bench: Bench) -> None:
+    bench.server.quirks.most_bytes = 100_000
+    wanted = study()
+    for item in wanted:
+        item.resource["language"] = "x" * 30_000
+    bench.push(wanted)
+    learnt = bench.outbox.learnt(bench.outbox.server_id(bench.at))
+    assert 30_000 < int(learnt["max-bytes"]) < 300_000
+    assert "max-entries" not in learnt
+
+
+@pytest.mark.parametrize("status", [403, 404, 405, 415, 501])
+@pytest.mark.parametrize("refused", [f"Organization/{name('o')}", CHANGED])
+def test_s20_one_resource_refused_is_no_server_without_bundles(
+    status: int, refused: str, bench: Bench
+) -> None:
+    bench.server.quirks.refused = {refused: status}
+    done = bench.push(study(children=8))
+    assert done.dead + done.parked > 0 or status == 405  # then the server gives the id
+    assert "write" not in bench.outbox.learnt(bench.outbox.server_id(bench.at))
+    bench.server.store.quirks.refused = {}
+    bench.server.asked.clear()
+    assert bench.push(study(value=9.5, children=8)).dead == 0
+    assert bench.server.asked["put"] == 0
+
+
+def test_s11_the_dead_letter_names_both(bench: Bench) -> None:
+    bench.server.quirks.takes_ids = False
+    wanted = meddled(bench, "doubled")
+    bench.push(wanted)
+    (letter,) = dead_letters(bench.outbox, bench.at)
+    assert letter.reason.endswith("several match: Observation/one, Observation/two")
+
+
+def test_s10_an_older_content_of_ours_is_found_and_updated(bench: Bench) -> None:
+    bench.server.quirks.takes_ids = False
+    old = next(item.resource for item in study() if item.reference == CHANGED)
+    bench.server.store.versions["Observation/own-0"] = [{**old, "id": "own-0"}]
+    wanted = study(value=7.5)
+    assert bench.push(wanted).dead == 0
+    invariants.nothing_doubled(bench.server.store)
+    invariants.nothing_stale(bench.outbox, bench.at, wanted, bench.server.store, frozenset())
+
+
+def test_s10_what_cannot_be_found_again_is_not_created(bench: Bench) -> None:
+    bench.server.quirks.takes_ids = False
+    event = Item({**study()[1].resource, "resourceType": "AdverseEvent"}, study()[1].subject)
+    assert bench.push([event]).dead == 1
+    assert bench.server.asked["create"] == 0
+    assert "might stand twice" in dead_letters(bench.outbox, bench.at)[0].reason
+
+
+def test_s20_what_is_only_read_is_not_sent(bench: Bench) -> None:
+    bench.server.quirks.capability = READ_ONLY
+    assert bench.push(study()).parked == 6
+    assert {letter.state for letter in dead_letters(bench.outbox, bench.at)} == {"parked"}
+    assert "CapabilityStatement" in dead_letters(bench.outbox, bench.at)[0].reason
+    assert not any(name.startswith("Observation") for name in bench.server.store.versions)
+    bench.server.quirks.capability = STATEMENT
+    assert bench.push(study()).created == 6  # it says otherwise now
+
+
+def test_s10_who_takes_no_bundles_is_believed_whatever_it_states(bench: Bench) -> None:
+    row = bench.outbox.server_id(bench.at)
+    bench.outbox.learn(row, "write", "single")
+    lessons = Lessons(bench.outbox, row)
+    lessons.consider(Capability(stated=True, bundles=frozenset({"batch"})))
+    assert lessons.kind == "single"
 
 
 def test_s16_slow_once_is_not_slow_for_ever(bench: Bench) -> None:
