@@ -21,7 +21,17 @@ from adapter.errors import StudyFhirError, UnavailableError
 from adapter.fhir.access import Access
 from adapter.fhir.capability import Capability
 from adapter.fhir.transport import Transport
-from adapter.outbox import Lessons, Outbox, PushResult, Server, dead_letters, push, retry, verify
+from adapter.outbox import (
+    Lessons,
+    Outbox,
+    PushResult,
+    Server,
+    VerifyResult,
+    dead_letters,
+    push,
+    retry,
+    verify,
+)
 from adapter.outbox.relay import OTHERS_DELAY
 from tests.faults import child, invariants
 from tests.faults.child import POINTS
@@ -328,6 +338,28 @@ def test_s10_what_cannot_be_found_again_is_not_created(bench: Bench) -> None:
     assert bench.push([event]).dead == 1
     assert bench.server.asked["create"] == 0
     assert "might stand twice" in dead_letters(bench.outbox, bench.at)[0].reason
+
+
+def test_s21_a_server_that_drops_an_element_is_settled(bench: Bench) -> None:
+    bench.server.quirks.drops = "note"
+
+    def verified() -> VerifyResult:
+        return verify(bench.outbox, bench.at, transport_factory=bench.transport)
+
+    assert bench.push(study()).created == 11
+    told = verified()
+    assert (told.different, told.normalised, dict(told.normalises)) == (
+        [], 6, {"Observation.note": 6},
+    )  # fmt: skip
+    assert bench.push(study()).requests == 0
+    assert (verified().different, verified().normalised) == ([], 0)
+    assert bench.push(study(value=9.5)).updated == 1  # a new version of ours is told of anew
+    assert (verified().normalised, verified().normalised) == (1, 0)
+    assert bench.push(study(value=9.5)).requests == 0
+    held = bench.server.store.latest(CHANGED)
+    assert held is not None
+    bench.server.store.versions[CHANGED].append({**held, "status": "amended"})
+    assert verified().different == [CHANGED]
 
 
 def test_s20_what_is_only_read_is_not_sent(bench: Bench) -> None:
