@@ -29,6 +29,10 @@ def command(study: Path, server: str) -> int:
         output.print(f"{name:<10} {len(references):>8,}")
         for reference in references[:SHOWN]:
             output.print(f"  {reference}")
+    if found.normalised:
+        output.print(f"normalising {found.normalised:>7,}: the server keeps these otherwise")
+        for path, count in found.normalises.most_common(SHOWN):
+            output.print(f"  {path}: {count:,}")
     if found.requeued:
         output.print(f"wanted again {found.requeued:,}: push restores what is gone")
     return EXIT.findings if found.missing or found.different or found.dangling else EXIT.done

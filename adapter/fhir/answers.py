@@ -23,7 +23,6 @@ from adapter.errors import (
 from adapter.fhir.json import loads_answer
 from adapter.fhir.writing import BUSY, issue_codes
 
-GATEWAY_TIMEOUT = 504
 CLOCKS_APART = 60  # seconds; a token lives for five minutes, and Date is to the second
 HINT_401 = "is the token right, still valid, and allowed to write these resources?"
 
@@ -40,7 +39,7 @@ class Answer:
     @property
     def retry_after(self) -> float:
         """Seconds that the server asks us to wait, 0 where it says nothing that can be read."""
-        return _retry_after(self.headers.get("retry-after", ""))
+        return _retry_after(self.headers)
 
 
 class Refusal(RefusedError):  # noqa: N818  what a server does, not a defect
@@ -62,8 +61,20 @@ class Unknown(UnavailableError):  # noqa: N818  an outcome, not a defect
     retry_after = 0.0
 
 
+class Failing(Unknown):
+    """500 or 502: the server may be ill, or unable to digest this content."""
+
+
 class TooSlow(Unknown):
     """No answer in time, from the server or from what stands before it (504)."""
+
+
+def busy(status: int, message: str = "") -> Unknown:
+    """What a status says that proves nothing: too slow, failing, or only busy."""
+    kinds = {504: TooSlow, 500: Failing, 502: Failing}
+    error = kinds.get(status, Unknown)(message or f"the server is busy: HTTP {status}")
+    error.status = status
+    return error
 
 
 def judged(answer: Answer, has_body: bool) -> Answer:
@@ -79,9 +90,8 @@ def judged(answer: Answer, has_body: bool) -> Answer:
             hint="give the server's real base URL; redirects are not followed",
         )
     if status in BUSY:
-        busy = TooSlow if status == GATEWAY_TIMEOUT else Unknown
-        error = busy(f"the server is busy: HTTP {status}")
-        error.status, error.retry_after = status, answer.retry_after
+        error = busy(status)
+        error.retry_after = answer.retry_after
         raise error
     if status >= 400:
         raise Refusal(status, issue_codes(answer.body))
@@ -135,9 +145,16 @@ def parsed(headers: dict[str, str], data: bytes) -> Any:
         return None
 
 
-def _retry_after(text: str) -> float:
-    """Seconds to wait, at least 0; dates count from now, garbage is 0."""
-    if text.isascii() and text.strip().isdigit():
+def _retry_after(headers: dict[str, str]) -> float:
+    """Seconds to wait, at least 0; dates count from now, garbage is 0.
+
+    Azure tells milliseconds in a header of its own, and more exactly than the standard one.
+    """
+    exact = headers.get("x-ms-retry-after-ms", "").strip()
+    if exact.isascii() and exact.isdigit():
+        return float(exact) / 1000
+    text = headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
         return float(text)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())

@@ -5,17 +5,19 @@ https://hl7.org/fhir/R4/http.html#transaction
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from adapter.errors import ProtocolError
 from adapter.fhir.order import grouped
-from adapter.fhir.transport import Refusal, Transport
+from adapter.fhir.transport import Refusal, TooSlow, Transport
 from adapter.fhir.writing import GONE
 
 MAX_ENTRIES = 200
 MAX_BYTES = 900_000  # a common proxy limit is 1 MB
+# a server that takes no Bundle at all says one of these, and so does one that refuses a resource
+NO_BUNDLES = (403, 404, 405, 415, 501)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,25 +75,104 @@ def _entry(base_url: str, change: Any) -> dict[str, Any]:
     return {"fullUrl": f"{base_url}/{place}", "resource": change.body, "request": request}
 
 
-def reading(references: Sequence[str]) -> dict[str, Any]:
+def reading_of(references: Sequence[str]) -> dict[str, Any]:
     """A batch that reads these resources."""
     entries = [{"request": {"method": "GET", "url": reference}} for reference in references]
     return {"resourceType": "Bundle", "type": "batch", "entry": entries}
 
 
-def read_all(transport: Transport, references: Sequence[str]) -> dict[str, dict[str, Any]]:
+@dataclass(slots=True)
+class Reading:
+    """How much one batch of reads may hold, as a server taught us; 1: they go one by one.
+
+    ``learn`` is told what holds longer than a run, by name.
+    """
+
+    most: int = MAX_ENTRIES
+    learn: Callable[[str, str], None] = lambda _name, _value: None
+    taken: bool = False
+
+    def too_much(self, entries: int, lasting: bool) -> None:
+        """A batch was refused, and its half was not."""
+        half = max(1, entries // 2)
+        if half < self.most:
+            self.most = half
+            if lasting:
+                self.learn("read-entries", str(half))
+
+    def no_batches(self) -> None:
+        """The server does not answer a batch of reads."""
+        self.most = 1
+        self.learn("read", "single")
+
+
+def read_all(
+    transport: Transport, references: Sequence[str], reading: Reading | None = None
+) -> dict[str, dict[str, Any]]:
     """What a server holds of these, by reference: in batches, or one by one where it takes none.
 
     Raises what the transport raises, but for what is not there.
     """
+    limit = reading or Reading()
     found: dict[str, dict[str, Any]] = {}
-    for start in range(0, len(references), MAX_ENTRIES):
-        page = references[start : start + MAX_ENTRIES]
-        try:
-            found |= entries_read(page, transport.post(reading(page)).body)
-        except (Refusal, ProtocolError):
-            found |= read_singly(transport, page)
+    start = 0
+    while start < len(references):
+        page = references[start : start + limit.most]
+        found |= _read_page(transport, page, limit)
+        start += len(page)
     return found
+
+
+def _read_page(
+    transport: Transport, page: Sequence[str], limit: Reading
+) -> dict[str, dict[str, Any]]:
+    """One batch, in halves where it is too much for the server."""
+    if limit.most == 1:
+        return read_singly(transport, page)
+    try:
+        found = entries_read(page, transport.post(reading_of(page)).body)
+    except TooSlow:
+        if len(page) == 1:
+            raise
+        lasting: bool | None = False
+    except Refusal as refusal:
+        if not limit.taken and (refusal.status in NO_BUNDLES or len(page) == 1):
+            limit.no_batches()
+        if limit.most == 1 or len(page) == 1:
+            return read_singly(transport, page)
+        lasting = True if is_too_much(refusal) else None
+    except ProtocolError:
+        # whatever stood between us this time: one by one, and batches next time
+        return read_singly(transport, page)
+    else:
+        limit.taken = True
+        return found
+    middle = len(page) // 2
+    found = _read_page(transport, page[:middle], limit)
+    if lasting is not None:
+        limit.too_much(len(page), lasting)
+    return found | _read_page(transport, page[middle:], limit)
+
+
+def is_too_much(refusal: Refusal) -> bool:
+    """Whether a refusal is about the size of what was sent."""
+    said = not {"too-costly", "too-long"}.isdisjoint(refusal.issues)
+    return refusal.status == 413 or (refusal.status in (400, 422) and said)
+
+
+def takes_bundles(transport: Transport, kind: str) -> bool:
+    """Whether a server takes a Bundle at all: asked with an empty one, which does nothing.
+
+    Raises what the transport raises, but for refusals: one that is about the Bundle's being empty
+    is a yes as well.
+    """
+    try:
+        transport.post({"resourceType": "Bundle", "type": kind})
+    except Refusal as refusal:
+        return refusal.status not in NO_BUNDLES
+    except ProtocolError:
+        return True
+    return True
 
 
 def read_singly(transport: Transport, references: Sequence[str]) -> dict[str, dict[str, Any]]:

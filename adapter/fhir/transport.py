@@ -20,9 +20,11 @@ from adapter.fhir.access import Access
 from adapter.fhir.answers import (
     CLOCKS_APART,
     Answer,
+    Failing,
     Refusal,
     TooSlow,
     Unknown,
+    busy,
     clock_difference,
     clock_hint,
     judged,
@@ -35,10 +37,12 @@ from adapter.fhir.writing import BUSY
 __all__ = [
     "CLOCKS_APART",
     "Answer",
+    "Failing",
     "Refusal",
     "TooSlow",
     "Transport",
     "Unknown",
+    "busy",
     "clock_difference",
     "clock_hint",
     "judged",
@@ -63,7 +67,7 @@ class Transport:
         base_url: str,
         *,
         access: Access | None = None,
-        timeout: float = 30,
+        timeout: float = 60,
         deadline: float = 120,
         max_bytes: int = 50_000_000,
         clock: Callable[[], float] = time.monotonic,
@@ -99,14 +103,21 @@ class Transport:
         """DELETE a resource; with a version, only that one."""
         return self._send("DELETE", path, None, _if_match(version))
 
-    def create(self, kind: str, resource: dict[str, Any], condition: str) -> Answer:
-        """POST a resource unless one already meets the search condition (``If-None-Exist``)."""
-        return self._send("POST", kind, dumps(resource), {"If-None-Exist": condition})
+    def create(self, kind: str, resource: dict[str, Any], condition: str | None) -> Answer:
+        """POST a resource unless one already meets the search condition (``If-None-Exist``).
+
+        Without a condition it must be known that there is none.
+        """
+        headers = {"If-None-Exist": condition} if condition else {}
+        return self._send("POST", kind, dumps(resource), headers)
 
     def search(self, kind: str, parameters: dict[str, str]) -> Answer:
         """POST a search, so that no identifier stands in a URL."""
         form = urlencode(parameters).encode()
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        headers = {
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Prefer": "handling=strict",  # an unknown parameter is an error, and not ignored
+        }
         return self._send("POST", f"{kind}/_search", form, headers)
 
     def close(self) -> None:

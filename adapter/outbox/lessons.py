@@ -9,17 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from adapter.fhir.bundles import MAX_BYTES, MAX_ENTRIES, Limits
+from adapter.fhir.bundles import MAX_BYTES, MAX_ENTRIES, Limits, Reading
+from adapter.fhir.capability import Capability
 
 if TYPE_CHECKING:
-    from adapter.fhir.capability import Capability
     from adapter.fhir.probe import Finding
-    from adapter.fhir.transport import Refusal
     from adapter.outbox.store import Outbox
 
 RECORDS = ("Provenance", "AuditEvent")
-# a server that takes no Bundle at all says one of these
-NO_BUNDLES = (403, 404, 405, 415, 501)
+FEW, LARGE = 20, 50_000  # entries and bytes of a Bundle that is refused for its bytes
 
 
 class Lessons:
@@ -29,7 +27,10 @@ class Lessons:
         self._outbox, self._row = outbox, row
         known = outbox.learnt(row)
         self.kind = known.get("write", "transaction")
-        self.reads_batches = known.get("read") != "single"
+        most = 1 if known.get("read") == "single" else int(known.get("read-entries", MAX_ENTRIES))
+        self.reading = Reading(most, self._learn)
+        self.takes_bundles = "bundle" in known
+        self.most_taken = 0  # entries of a Bundle that was carried out whole, in this run
         self._most_entries = int(known.get("max-entries", MAX_ENTRIES))
         entries = min(self._most_entries, int(known.get("slow-entries", MAX_ENTRIES)))
         self.limits = Limits(entries, int(known.get("max-bytes", MAX_BYTES)))
@@ -37,6 +38,8 @@ class Lessons:
         versions = ("probe:if-match-stale", "probe:if-match-bundle")
         self.ignores_versions = "no" in (known.get(name) for name in versions)
         self.places = outbox.places(row)
+        self.ignores_conditions = known.get("probe:if-none-exist") == "no"
+        self.closed: frozenset[str] = frozenset()  # types that are read at most, says the server
         self.capability: Capability | None = None
 
     def consider(self, capability: Capability) -> None:
@@ -49,8 +52,9 @@ class Lessons:
             twice = min(2 * self.limits.entries, self._most_entries)
             self.limits = Limits(twice, self.limits.size)
             self._learn("slow-entries", str(twice))
-        if capability.bundles and "transaction" not in capability.bundles:
+        if self.kind != "single" and capability.bundles and "transaction" not in capability.bundles:
             self.kind = "batch"
+        self.closed = frozenset(n for n, one in capability.types.items() if one.is_closed)
         for name, one in capability.types.items():
             if one.update_create is False:
                 self.conditional.add(name)
@@ -58,7 +62,7 @@ class Lessons:
     def strategy(self, resource_type: str) -> str:
         """How a first write of this type would be sent, in words."""
         if self.capability and self.capability.of(resource_type).is_closed:
-            return "read only, says the server: refusals expected"
+            return "not at all: read only, says the server"
         own = resource_type in self.conditional
         if self.kind == "single":
             return "conditional create, one by one" if own else "PUT, one by one"
@@ -69,8 +73,18 @@ class Lessons:
         for finding in findings:
             self._learn(f"probe:{finding.name}", finding.answer)
 
-    def too_much(self, entries: int) -> None:
-        """A bundle was refused, and both its halves were not: it was too large."""
+    def too_much(self, entries: int, size: int, status: int) -> None:
+        """A bundle was refused, and both its halves were not: it was too large.
+
+        413 is said of bytes; where as many entries were taken before, or a few large ones are
+        refused, it is the bytes.
+        """
+        is_few = entries <= self.most_taken or (entries <= FEW and size >= LARGE)
+        if status == 413 and is_few:
+            if size // 2 < self.limits.size:
+                self.limits = Limits(self.limits.entries, size // 2)
+                self._learn("max-bytes", str(size // 2))
+            return
         half = max(1, entries // 2)
         if half < self.limits.entries:
             self.limits = Limits(half, self.limits.size)
@@ -84,18 +98,17 @@ class Lessons:
             self.limits = Limits(half, self.limits.size)
             self._learn("slow-entries", str(half))
 
-    def no_batches(self) -> None:
-        """The server does not answer a batch of reads: they go one by one."""
-        self.reads_batches = False
-        self._learn("read", "single")
+    def bundle_taken(self, entries: int = 0) -> None:
+        """The server carried out a Bundle of so many entries: it takes them."""
+        self.most_taken = max(self.most_taken, entries)
+        if not self.takes_bundles:
+            self.takes_bundles = True
+            self._learn("bundle", "yes")
 
-    def try_single(self, refusal: Refusal) -> bool:
-        """Whether what was refused should be tried without a Bundle: no Bundle was taken yet."""
-        if refusal.status not in NO_BUNDLES or "bundle" in self._outbox.learnt(self._row):
-            return False
+    def no_bundles(self) -> None:
+        """The server takes no Bundle: everything is written alone from now on."""
         self.kind = "single"
         self._learn("write", "single")
-        return True
 
     @property
     def takes_records(self) -> bool:
@@ -109,6 +122,25 @@ class Lessons:
     def creates_conditionally(self, resource_type: str) -> bool:
         """Whether the server gives ids of its own to resources of a type."""
         return resource_type in self.conditional
+
+    def searches_first(self, resource_type: str) -> bool:
+        """Whether a condition on a create is not heeded, by what it says or a probe found."""
+        stated = self.capability.of(resource_type) if self.capability else None
+        return self.ignores_conditions or bool(stated and stated.conditional_create is False)
+
+    def finds(self, resource_type: str) -> bool:
+        """Whether the server can find one of a type by its identifier.
+
+        What it says of a type's searches is believed; where it says none, the release's own
+        parameters hold: AdverseEvent has no identifier to search by before R5.
+        """
+        stated = self.capability or Capability()
+        search = stated.of(resource_type).search
+        return (
+            "identifier" in search
+            if search
+            else (resource_type != "AdverseEvent" or stated.release == "R5")
+        )
 
     def creates_only_conditionally(self, resource_type: str) -> None:
         """The server refused an id of ours: it gives its own."""

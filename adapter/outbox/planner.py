@@ -16,6 +16,7 @@ from adapter.fhir.json import content_hash, equal, without_server_meta
 from adapter.fhir.order import is_last, references
 from adapter.fhir.transport import Transport
 from adapter.outbox.identity import recognise
+from adapter.outbox.lessons import Lessons
 from adapter.outbox.store import Change, Outbox, Server
 from adapter.outbox.vanished import Absence
 
@@ -180,14 +181,15 @@ def plan_live(
     row = outbox.server_id(server)
     recognise(outbox, row, server, transport)
     found = Plan(server.name)
-    places = outbox.places(row)
+    places, reading = outbox.places(row), Lessons(outbox, row).reading
     seen = _Seen()
     for page in _pages(still_wanted(resources, outbox.withdrawn(row))):
         wanted = {f"{w.resource['resourceType']}/{w.resource['id']}": w.resource for w in page}
         seen.add(wanted)
         names = {places.get(reference, reference): reference for reference in wanted}
         there = {
-            names[place]: resource for place, resource in read_all(transport, list(names)).items()
+            names[place]: resource
+            for place, resource in read_all(transport, list(names), reading).items()
         }
         for reference, resource in wanted.items():
             digest = content_hash(resource)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from adapter.errors import AuthenticationError
+from adapter.errors import AuthenticationError, UnavailableError
 from adapter.fhir.capability import read_capability
 from adapter.fhir.json import dumps
 from adapter.fhir.transport import Transport
@@ -71,7 +71,7 @@ def _recognise(
     """Look whether a server at another port is the same one, as patiently as a push is."""
     asking = Relay(outbox, Run(outbox, row, lambda *_: None), transport, *patience)
     try:
-        recognise(outbox, row, server, transport, asking.patiently)
+        recognise(outbox, row, server, transport, asking.patience.ask)
     finally:
         transport.close()
 
@@ -80,10 +80,14 @@ def carry(relays: list[Relay], release: str, result: PushResult) -> None:
     """Let these workers send what is pending; ``result`` grows by what they did."""
     first = relays[0]
     try:
-        stated = first.patiently(lambda: read_capability(first.transport, release))
+        stated = first.patience.ask(lambda: read_capability(first.transport, release))
         first.lessons.consider(stated)
         try:
             _together(relays)
+            _settle_doubt(first)
+        except UnavailableError:
+            first.take_back()
+            raise
         finally:
             _audit(relays)
         first.send()
@@ -92,10 +96,23 @@ def carry(relays: list[Relay], release: str, result: PushResult) -> None:
             relay.transport.close()
             relay.result.requests = relay.transport.requests
             result.add(relay.result)
-    if result.parked and not (first.held or result.writes or result.unchanged):
+    took = first.held or result.writes or result.unchanged
+    if first.run.is_forbidden and not took:
         raise AuthenticationError(
             "the server forbids every type: HTTP 403",
             hint="may this client write? its scopes are the server's to grant",
+        )
+
+
+def _settle_doubt(first: Relay) -> None:
+    """What was given up is refused when the run wrote anything; else it is the server that fails.
+
+    Raises UnavailableError then.
+    """
+    if first.run.doubt and not first.run.proven:
+        raise UnavailableError(
+            f"the server takes nothing: {first.run.doubt.said}",
+            hint="nothing is lost: the same push goes on where this one stopped",
         )
 
 

@@ -8,110 +8,31 @@ Several processes share the work: each leases the subjects it works on (``leases
 
 from __future__ import annotations
 
-import random
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
-
-import orjson
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from adapter.errors import BusyError, ProtocolError, UnavailableError
-from adapter.fhir.bundles import entries_read, packed, read_singly, reading, writing
-from adapter.fhir.json import content_hash, equal
+from adapter.fhir.bundles import NO_BUNDLES, packed, takes_bundles
 from adapter.fhir.order import is_literal, written_references
-from adapter.fhir.transport import Refusal, TooSlow, Transport, Unknown
-from adapter.fhir.writing import CONFLICT, Verdict, bundle_verdicts, version_of
+from adapter.fhir.transport import Failing, Refusal, TooSlow, Transport, Unknown, busy
+from adapter.fhir.writing import BUSY, CONFLICT, Verdict
+from adapter.outbox.exchange import SETTLED, Exchange
 from adapter.outbox.leases import Lease, LeaseLostError
-from adapter.outbox.lessons import Lessons
-from adapter.outbox.records import Records
-from adapter.outbox.single import write_alone
-from adapter.outbox.store import Change, Outbox, Server
+from adapter.outbox.places import as_held
+from adapter.outbox.run import Connect, Doubt, Progress, PushResult, Run, connect
+from adapter.outbox.single import NO_IDS_OF_OURS
+from adapter.outbox.store import Change, Outbox
 
-Progress: TypeAlias = Callable[[str, int, int], None]
-Connect: TypeAlias = Callable[[Server], Transport]
+__all__ = ["Connect", "Progress", "PushResult", "Relay", "Run", "as_held", "connect"]
+
 Groups: TypeAlias = list[list[Change]]
 
-FIRST_DELAY, LONGEST_DELAY = 0.25, 10.0  # seconds
-CLAIM = (400, 2_000)  # changes that a worker takes at a time: a quarter of its share, within these
+TRIES = 3  # of one content that the server fails over, and again when the others are through
 OTHERS_DELAY = 0.2  # seconds between looks at what another process is doing
-SETTLED = ("done", "withdrawn")
 
 
-def connect(server: Server) -> Transport:
-    """The transport to a server."""
-    return Transport(server.url, access=server.access)
-
-
-@dataclass(slots=True)
-class PushResult:
-    """What a push did; ``sent`` counts proven writes by resource type."""
-
-    created: int = 0
-    updated: int = 0
-    deleted: int = 0
-    unchanged: int = 0
-    dead: int = 0
-    parked: int = 0
-    records: int = 0  # Provenance and AuditEvent, which count as nothing else
-    requests: int = 0
-    sent: Counter[str] = field(default_factory=Counter)
-    omitted: Counter[str] = field(default_factory=Counter)  # what the server is spared, by URL
-
-    @property
-    def writes(self) -> int:
-        """Proven writes."""
-        return self.created + self.updated + self.deleted
-
-    def add(self, other: PushResult) -> None:
-        """Take over what another worker did."""
-        for name, count in other.to_json().items():
-            setattr(self, name, getattr(self, name) + count)
-        self.sent += other.sent
-
-    def to_json(self) -> dict[str, int]:
-        """Counts only."""
-        names = ("created", "updated", "deleted", "unchanged", "dead", "parked", "records",
-                 "requests")  # fmt: skip
-        return {name: getattr(self, name) for name in names}
-
-
-class Run:
-    """What the workers of one push share: what they learnt, and how far they are."""
-
-    def __init__(
-        self,
-        outbox: Outbox,
-        row: int,
-        progress: Progress,
-        records: Records | None = None,
-        workers: int = 1,
-    ):
-        self.outbox, self.row = outbox, row
-        self._records = records
-        self.lessons = Lessons(outbox, row)
-        self.held: set[str] = set()  # what the server is known to hold
-        self.lost: set[str] = set()  # what it will not hold: dead or parked in this run
-        self.stopped = threading.Event()
-        self._progress, self._lock = progress, threading.Lock()
-        self._done, self._total = 0, outbox.pending_count(row)
-        least, most = CLAIM
-        self.claim = min(max(self._total // (4 * workers), least), most)
-
-    @property
-    def records(self) -> Records | None:
-        """What makes the records of this run, or None where the server takes none."""
-        return self._records if self.lessons.takes_records else None
-
-    def tell(self, count: int) -> None:
-        """So many more changes are settled."""
-        with self._lock:
-            self._done += count
-            self._progress("push", min(self._done, self._total), self._total)
-
-
-class Relay:
+class Relay(Exchange):
     """Sends what is pending to one server."""
 
     def __init__(
@@ -123,14 +44,12 @@ class Relay:
         clock: Callable[[], float],
         sleep: Callable[[float], None],
     ):
-        self.outbox, self.row, self.transport, self.run = outbox, run.row, transport, run
-        self.wait, self.clock, self.sleep = wait, clock, sleep
-        self.result = PushResult()
-        self.lessons, self.held, self.lost = run.lessons, run.held, run.lost
-        self.away_since: float | None = None
-        self.delays = 0
-        self.leases: dict[str, Lease] = {}
+        super().__init__(outbox, run, transport, wait, clock, sleep)
+        self.lost = run.lost
         self.retried: set[str] = set()
+        self.failures: Counter[str] = Counter()  # of the bundle at hand, by reference
+        self.proven_before = 0
+        self.aside: Groups | None = []  # what failed alone, until the others are through
 
     # --- the work, subject by subject ---
 
@@ -149,13 +68,15 @@ class Relay:
                 return
             else:
                 others = self.outbox.leases.strangers(self.row)
-                waited_since = (waited_since or self.clock()) if others else None
-                if waited_since and self.clock() - waited_since > max(self.wait, OTHERS_DELAY):
+                waited_since = (waited_since or self.patience.clock()) if others else None
+                if waited_since and self.patience.clock() - waited_since > max(
+                    self.patience.wait, OTHERS_DELAY
+                ):
                     raise BusyError(
                         f"another process is at work: {', '.join(others)}",
                         hint="nothing is lost: push again when it is done",
                     )
-                self.sleep(OTHERS_DELAY)
+                self.patience.sleep(OTHERS_DELAY)
 
     def _work(self, claimed: Sequence[tuple[Lease, list[Change]]]) -> None:
         self.leases = {lease.subject: lease for lease, _ in claimed}
@@ -164,26 +85,39 @@ class Relay:
                 for change in changes:
                     change.targets = written_references(change.content)
             puts = [[c for c in changes if c.action == "put"] for _, changes in claimed]
+            if self.lessons.closed:
+                puts = [self._open(changes) for changes in puts]
             deletions = [[c for c in changes if c.action == "delete"] for _, changes in claimed]
             self._send(puts)
             self._delete([each for each in deletions if each])
         except LeaseLostError:
             return  # its new owner looks at what we sent
         finally:
+            self.patience.leave()
             self.outbox.leases.release(list(self.leases.values()))
             self.leases = {}
 
     def _send(self, subjects: Sequence[Sequence[Change]]) -> None:
         ours = {change.reference for changes in subjects for change in changes}
         for bundle in packed([each for each in subjects if each], self.lessons.limits):
-            self._bundle(self._with_targets(bundle, ours))
+            self._whole(bundle, lambda groups: self._with_targets(groups, ours))
             self.run.tell(len(_flat(bundle)))
+
+    def _open(self, changes: list[Change]) -> list[Change]:
+        """Park what is of a type that the server only reads, by its own statement."""
+        closed = [c for c in changes if c.reference.partition("/")[0] in self.lessons.closed]
+        for change in closed:
+            kind = change.reference.partition("/")[0]
+            change.reason = f"closed: the CapabilityStatement lets nobody create or update {kind}"
+        self._park(closed)
+        self.run.tell(len(closed))
+        return [change for change in changes if change.state != "parked"]
 
     def _delete(self, subjects: Sequence[Sequence[Change]]) -> None:
         """What refers to others goes first: the order of writes, backwards."""
         for changes in subjects:
             for bundle in packed([changes], self.lessons.limits):
-                self._bundle([list(reversed(group)) for group in reversed(bundle)])
+                self._whole([list(reversed(group)) for group in reversed(bundle)], list)
                 self.run.tell(len(_flat(bundle)))
 
     def _with_targets(self, bundle: Groups, ours: set[str]) -> Groups:
@@ -212,36 +146,100 @@ class Relay:
                 reason = (
                     "blocked: refers to a refused resource" if refused else "dangling reference"
                 )
-                self._dead(group, reason)
+                self._blocked(group, missing, reason)
                 inside -= {change.reference for change in group}
             else:
                 kept.append(group)
         return kept
 
+    def _blocked(self, group: list[Change], missing: set[str], reason: str) -> None:
+        """What refers to something set aside waits with it, and is in doubt with it."""
+        if self.aside and any(c.reference in missing for c in _flat(self.aside)):
+            self.aside.append(group)
+            return
+        self._dead(group, reason)
+        if self.run.doubt and self.run.doubt.touches(missing):
+            self.run.doubt.changes += group
+
     # --- one bundle ---
+
+    def _whole(self, bundle: Groups, ready: Callable[[Groups], Groups]) -> None:
+        """Write a bundle; what failed alone is tried again when the others are through.
+
+        Where others were taken since, the server is well and the content is what it fails over.
+        """
+        self.failures.clear()
+        self.proven_before, self.aside = self.run.proven, []
+        self._bundle(ready(bundle))
+        aside, self.aside = self.aside, None
+        for group in aside:
+            self._bundle(ready([group]))
 
     def _bundle(self, bundle: Groups) -> None:
         """Write one bundle, again and again until it is judged; halve it when it is refused."""
+        tries = 0
         while bundle:
+            self.patience.enter()
+            before = self.settled
             try:
-                self._look(_flat(bundle))
-                bundle = _kept(bundle, lambda change: change.state not in SETTLED)
-                if bundle:
-                    refused = self._write(_flat(bundle))
-                    bundle = self._judge(bundle, refused)
-                self.away_since, self.delays = None, 0
+                bundle, failed = self._attempt(bundle)
             except Refusal as refusal:
-                self.away_since, self.delays = None, 0
+                self.patience.answered()
+                self.patience.renew()
                 self._refused(bundle, refusal)
                 return
-            except TooSlow as error:
-                self._pause(error)
-                if len(bundle) > 1:
-                    self.lessons.too_slow(len(_flat(bundle)))
-                    self._halves(bundle)
-                    return
             except (UnavailableError, ProtocolError) as error:
-                self._pause(error)
+                self.patience.pause(error)
+                continue
+            self.patience.answered()
+            tries = 1 if self.settled > before else tries + 1
+            if failed and self._failed(bundle, failed, tries):
+                return
+
+    def _attempt(self, bundle: Groups) -> tuple[Groups, Unknown | None]:
+        """Look and write once: what must be sent again, and what its content may be blamed for."""
+        self._look(_flat(bundle))
+        bundle = _kept(bundle, lambda change: change.state not in SETTLED)
+        if not bundle:
+            return [], None
+        try:
+            refused = self._write(_flat(bundle))
+        except (Failing, TooSlow) as error:
+            return bundle, error
+        return self._judge(bundle, refused)
+
+    def _failed(self, bundle: Groups, error: Unknown, tries: int) -> bool:
+        """Whether a bundle that proved nothing was dealt with; else it is sent again.
+
+        The server answered our reading, so that the content may be what it fails over: the bundle
+        is halved, one that fails alone is set aside for the others, and given up when those were
+        taken.
+        """
+        is_slow, is_alone = isinstance(error, TooSlow), len(bundle) == 1
+        self.failures.update(change.reference for change in _flat(bundle))
+        often = self.failures[bundle[0][0].reference]
+        if isinstance(error, Failing | TooSlow) and (often >= TRIES or is_slow):
+            if not is_alone:
+                if is_slow:
+                    self.patience.pause(error, is_away=False)
+                    self.lessons.too_slow(len(_flat(bundle)))
+                self._halves(bundle)
+                return True
+            if self.aside is not None and often >= TRIES:
+                self.aside.append(bundle[0])
+                return True
+            if tries >= TRIES and self.run.proven > self.proven_before:
+                self._dead(bundle[0], f"failed: {_times(error, often)}")
+                return True
+        try:
+            self.patience.pause(error, is_away=False)
+        except UnavailableError:
+            if not (is_alone and error.status and tries >= TRIES):
+                raise
+            if not self._doubtful(bundle[0], _times(error, often)):
+                raise
+            return True
+        return False
 
     def _halves(self, bundle: Groups) -> None:
         """Write a bundle as two; what the first half refers to goes with it or before."""
@@ -250,124 +248,7 @@ class Relay:
         for half in (bundle[:middle], bundle[middle:]):
             self._bundle(self._with_targets(half, ours))
 
-    def _look(self, changes: list[Change]) -> list[Change]:
-        """Read what has no acknowledged version; returns what must still be written."""
-        unread = [c for c in changes if c.version is None or c.state in ("sent", "unknown")]
-        if not unread:
-            return changes
-        found = dict(self._read(unread))
-        sent = {c.reference for c in unread if c.state in ("sent", "unknown")}
-        revised = {c.reference for c in unread if c.acked_hash}
-        settled = []
-        for change in unread:
-            resource = found.get(change.reference)
-            change.state = "new"
-            if resource is None:
-                change.version = None
-                if change.action == "delete":
-                    change.state, change.acked_hash = "withdrawn", None
-                    settled.append(change)
-                continue
-            change.version = version_of(resource)
-            change.seen = content_hash(resource) if change.in_flight else None
-            if change.action == "put" and equal(resource, self._as_sent(change)):
-                change.state, change.acked_hash = "done", change.hash
-                settled.append(change)
-        done = [change for change in settled if change.state == "done"]
-        arrived = [change for change in done if change.reference in sent]
-        self._mark(settled, records=self._records_of(arrived, revised))
-        self.held.update(change.reference for change in done)
-        self.result.unchanged += sum(not change.is_record for change in done)
-        return [change for change in changes if change.state not in SETTLED]
-
-    def _read(self, changes: Sequence[Change]) -> Iterator[tuple[str, dict[str, Any]]]:
-        """What the server holds of these; in one batch where it takes batches."""
-        names = {change.place or change.reference: change.reference for change in changes}
-        if self.lessons.reads_batches:
-            try:
-                found = entries_read(list(names), self.transport.post(reading(list(names))).body)
-                yield from ((names[place], resource) for place, resource in found.items())
-                return
-            except Refusal:
-                self.lessons.no_batches()
-            except ProtocolError:
-                pass  # whatever stood between us this time: one by one, and batches next time
-        for place, resource in read_singly(self.transport, list(names)).items():
-            yield names[place], resource
-
-    def _write(self, changes: list[Change]) -> dict[str, Verdict]:
-        """Send these changes; returns the verdicts that are not ``done``."""
-        updates = {change.reference for change in changes if change.version}
-        for change in changes:
-            change.state = "sent"
-            if change.hash not in change.in_flight:
-                change.in_flight += f"{change.hash} "
-        self.outbox.mark_sent(changes, self._leases_of(changes))
-        try:
-            verdicts = self._ask(changes)
-        except Refusal as refusal:
-            for change in changes:
-                change.state = "new"
-            self._mark(changes, "refused", refusal.status)
-            raise
-        except (UnavailableError, ProtocolError) as error:
-            for change in changes:
-                change.state = "unknown" if isinstance(error, Unknown | ProtocolError) else "new"
-            self._mark(changes, "unknown")
-            raise
-        for change in changes:
-            self._settle(change, verdicts[change.reference], change.reference in updates)
-        done = [change for change in changes if change.state == "done"]
-        self._mark(changes, "done", records=self._records_of(done, updates))
-        return {name: v for name, v in verdicts.items() if v.outcome != "done"}
-
-    def _ask(self, changes: list[Change]) -> dict[str, Verdict]:
-        kind = self.lessons.kind
-        if kind == "single":
-            return {change.reference: self._ask_alone(change) for change in changes}
-        for change in changes:
-            change.body = self._body(change)
-        body = self.transport.post(writing(self.transport.base_url, kind, changes)).body
-        return bundle_verdicts(changes, body)
-
-    def _ask_alone(self, change: Change) -> Verdict:
-        """Write one; the place that the server gave it is known to whatever refers to it next."""
-        change.body = self._body(change)
-        verdict = write_alone(self.transport, change, self.lessons)
-        if verdict.outcome == "done" and verdict.place not in (None, change.reference):
-            self.lessons.places[change.reference] = verdict.place or ""
-        return verdict
-
-    def _body(self, change: Change) -> Any:
-        moved = self.lessons.places and change.action == "put"
-        return self._as_sent(change) if moved else orjson.Fragment(change.content)
-
-    def _as_sent(self, change: Change) -> dict[str, Any]:
-        return as_held(change.resource, self.lessons.places, change.reference)
-
-    def _settle(self, change: Change, verdict: Verdict, is_update: bool) -> None:
-        if verdict.outcome != "done":
-            change.state = "unknown" if verdict.outcome == "unknown" else "new"
-            return
-        change.reason = None
-        change.version = verdict.version
-        if change.action == "delete":
-            change.state, change.acked_hash = "withdrawn", None
-            self.result.deleted += not change.is_record
-            return
-        if verdict.place and verdict.place != change.reference:
-            change.place = verdict.place
-            self.lessons.places[change.reference] = verdict.place
-        change.state, change.acked_hash = "done", change.hash
-        self.held.add(change.reference)
-        if change.is_record:
-            self.result.records += 1
-            return
-        self.result.sent[change.reference.partition("/")[0]] += 1
-        self.result.updated += is_update
-        self.result.created += not is_update
-
-    def _judge(self, bundle: Groups, refused: dict[str, Verdict]) -> Groups:
+    def _judge(self, bundle: Groups, refused: dict[str, Verdict]) -> tuple[Groups, Unknown | None]:
         """What of a bundle must be sent again, after its entries were judged each for itself."""
         rest = _kept(bundle, lambda change: change.reference in refused)
         unknown: Groups = []
@@ -379,9 +260,12 @@ class Relay:
                 unknown.append(group)
             else:
                 self._alone(group, worst)
-        if unknown:
-            self._pause(Unknown("the answer does not account for every entry"))
-        return unknown
+        if not unknown:
+            return [], None
+        # one that is told to come back later is no reason to blame the others
+        status = min(refused[change.reference].status for change in _flat(unknown))
+        said = f" with HTTP {status}" if status in BUSY else ""
+        return unknown, busy(status, f"the answer does not account for every entry{said}")
 
     # --- what is not done ---
 
@@ -391,10 +275,12 @@ class Relay:
             before = self.result.dead + self.result.parked
             self._halves(bundle)
             if self.result.dead + self.result.parked == before:  # it was only too much at once
-                self.lessons.too_much(len(_flat(bundle)))
+                changes = _flat(bundle)
+                size = sum(len(change.content) for change in changes)
+                self.lessons.too_much(len(changes), size, refusal.status)
             return
         group = bundle[0]
-        if self.lessons.kind != "single" and self.lessons.try_single(refusal):
+        if refusal.status in NO_BUNDLES and self._is_alone_next(group, refusal):
             self._bundle([group])
             return
         outcome = "forbidden" if refusal.status == 403 else "refused"
@@ -402,25 +288,51 @@ class Relay:
             outcome = "conflict"
         self._alone(group, Verdict(outcome, refusal.status, issues=refusal.issues))
 
+    def _is_alone_next(self, group: list[Change], refusal: Refusal) -> bool:
+        """Whether what was refused in a bundle should be tried without one.
+
+        A server that takes no Bundle says the same as one that refuses this resource: where none
+        was taken yet, an empty one tells them apart. 405 may mean that it gives ids of its own.
+        """
+        lessons, references = self.lessons, {change.reference for change in group}
+        if lessons.kind == "single" or references <= self.alone:
+            return False
+        if not lessons.takes_bundles:
+            if not self.patience.ask(lambda: takes_bundles(self.transport, lessons.kind)):
+                lessons.no_bundles()
+                return True
+            lessons.bundle_taken()
+        if refusal.status == NO_IDS_OF_OURS and any(change.version is None for change in group):
+            self.alone |= references
+            return True
+        return False
+
     def _alone(self, group: list[Change], verdict: Verdict) -> None:
         said = f"HTTP {verdict.status} {', '.join(verdict.issues)}".strip()
         if verdict.outcome == "conflict":
             self._conflict(group, said)
         elif verdict.outcome == "forbidden":
             for change in group:
-                change.state, change.reason = "parked", f"forbidden: {said}"
-            self._mark(group)
-            self.lost.update(change.reference for change in group)
-            self.result.parked += len(group)
+                change.reason = f"forbidden: {said}"
+            self.run.is_forbidden = True
+            self._park(group)
         else:
             self._dead(group, f"refused: {said}")
+
+    def _park(self, changes: Sequence[Change]) -> None:
+        """The type is closed to us: until a later push finds it open."""
+        for change in changes:
+            change.state = "parked"
+        self._mark(changes)
+        self.lost.update(change.reference for change in changes)
+        self.result.parked += len(changes)
 
     def _conflict(self, group: list[Change], said: str) -> None:
         """409 or 412: ours already, as before, an earlier write of ours, or changed by others."""
         based_on = {change.reference: change.version for change in group}
         for change in group:
             change.state = "unknown"
-        rest = self.patiently(lambda: self._look(group))
+        rest = self.patience.ask(lambda: self._look(group))
         if not rest:
             return
         moved = [
@@ -442,6 +354,28 @@ class Relay:
             change.version = based_on[change.reference]  # a later push may not overwrite it either
         self._dead(group, f"conflict: {said}; {found or 'changed by others'}")
 
+    def _doubtful(self, group: list[Change], said: str) -> bool:
+        """Give up what was waited for long enough, for now, so that the others have their turn.
+
+        False where something else is in doubt already: then it is the server that fails.
+        """
+        if self.run.doubt is not None:
+            return False
+        self._dead(group, f"failed: {said}")
+        self.run.doubt = Doubt(list(group), said)
+        return True
+
+    def take_back(self) -> None:
+        """Want again what was given up while the server took nothing else."""
+        doubt, self.run.doubt = self.run.doubt, None
+        if doubt is None:
+            return
+        for change in doubt.changes:
+            change.state, change.reason = "new", None
+        self.outbox.mark(self.row, doubt.changes)
+        self.lost.difference_update(change.reference for change in doubt.changes)
+        self.result.dead -= len(doubt.changes)
+
     def _dead(self, group: Sequence[Change], reason: str) -> None:
         for change in group:
             change.state, change.reason = "dead", reason
@@ -449,92 +383,16 @@ class Relay:
         self.lost.update(change.reference for change in group)
         self.result.dead += len(group)
 
-    def _records_of(self, written: Sequence[Change], revised: set[str]) -> list[Change]:
-        told = [change for change in written if not change.is_record]
-        records = self.run.records
-        return records.provenance(told, revised) if records and told else []
-
-    def _mark(
-        self,
-        changes: Sequence[Change],
-        outcome: str | None = None,
-        status: int | None = None,
-        records: Sequence[Change] = (),
-    ) -> None:
-        proven = sum(change.state in ("done", "withdrawn") for change in changes)
-        attempt = outcome and {
-            "entries": len(changes), "outcome": outcome, "proven": proven, "status": status,
-        }  # fmt: skip
-        self.outbox.mark(self.row, changes, self._leases_of(changes), attempt or None, records)
-
-    def _leases_of(self, changes: Sequence[Change]) -> list[Lease]:
-        subjects = dict.fromkeys(change.subject for change in changes)
-        return [self.leases[subject] for subject in subjects if subject in self.leases]
-
-    # --- patience ---
-
-    def patiently(self, ask: Callable[[], Any]) -> Any:
-        """The answer to a question that changes nothing, asked until the server answers."""
-        while True:
-            try:
-                answer = ask()
-                self.away_since, self.delays = None, 0
-                return answer
-            except (UnavailableError, ProtocolError) as error:
-                self._pause(error)
-
-    def _pause(self, error: Any) -> None:
-        """Wait for a server that is away, within the budget of ``wait`` seconds."""
-        if self.run.stopped.is_set():
-            raise UnavailableError("the run was stopped")
-        now = self.clock()
-        if self.away_since is None:
-            self.away_since = now
-        left = self.away_since + self.wait - now
-        if left <= 0:
-            raise UnavailableError(
-                f"{error.message}; waited {self.wait:.0f} s",
-                hint="nothing is lost: the same push goes on where this one stopped",
-            ) from None
-        backoff = min(FIRST_DELAY * 2**self.delays, LONGEST_DELAY)
-        jittered = backoff * (0.5 + random.random() / 2)  # noqa: S311  not a secret
-        self.delays += 1
-        asked: float = getattr(error, "retry_after", 0.0)
-        if asked > left:
-            raise UnavailableError(
-                f"the server asks to come back in {asked:.0f} s, later than --wait allows",
-                hint="nothing is lost: push again after that time",
-            ) from None
-        self.sleep(min(max(jittered, asked), left))
-
 
 def _flat(bundle: Groups) -> list[Change]:
     return [change for group in bundle for change in group]
 
 
+def _times(error: Unknown, often: int) -> str:
+    said = f"HTTP {error.status}" if error.status else "no answer in time"
+    return f"{said}, {often} times"
+
+
 def _kept(bundle: Groups, wanted: Callable[[Change], bool]) -> Groups:
     groups = ([change for change in group if wanted(change)] for group in bundle)
     return [group for group in groups if group]
-
-
-def as_held(resource: dict[str, Any], places: dict[str, str], reference: str) -> dict[str, Any]:
-    """The resource with the ids that a server gave, in case it gives ids of its own."""
-    if not places:
-        return resource
-    moved: dict[str, Any] = _moved(resource, places)
-    if reference in places:
-        moved["id"] = places[reference].partition("/")[2]
-    return moved
-
-
-def _moved(value: Any, places: dict[str, str]) -> Any:
-    """The JSON with each literal reference as the server has it."""
-    if isinstance(value, dict):
-        moved = {name: _moved(item, places) for name, item in value.items()}
-        target = moved.get("reference")
-        if isinstance(target, str):
-            moved["reference"] = places.get(target, target)
-        return moved
-    if isinstance(value, list):
-        return [_moved(item, places) for item in value]
-    return value

@@ -83,7 +83,7 @@ def retract(
             pushed = PushResult()
             run = Run(outbox, row, lambda *_: None, records)
             asking = Relay(outbox, run, transport, wait, clock, sleep)
-            recognise(outbox, row, server, transport, asking.patiently)
+            recognise(outbox, row, server, transport, asking.patience.ask)
             for _ in range(ROUNDS):
                 carry([Relay(outbox, run, transport, wait, clock, sleep)], release, pushed)
                 every = outbox.of_subject(row, subject)  # others may have added records

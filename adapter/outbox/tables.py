@@ -99,6 +99,15 @@ learnt_table = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("value", sa.Text, nullable=False),
 )
+# What a server made of what it acknowledged, where that differs: see normalising.py.
+normalised_table = sa.Table(
+    "normalised",
+    metadata,
+    sa.Column("server", sa.Integer, sa.ForeignKey("server.id"), primary_key=True),
+    sa.Column("reference", sa.Text, primary_key=True),
+    sa.Column("version", sa.Text, nullable=False),  # the acknowledged one that it was seen at
+    sa.Column("hash", sa.Text, nullable=False),  # of what is held, as FHIR compares it
+)
 # A withdrawn subject: nothing of it is sent again. Only the pseudonymous id is kept.
 tombstone_table = sa.Table(
     "tombstone",

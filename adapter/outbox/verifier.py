@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -10,6 +11,8 @@ from typing import Any
 from adapter.fhir.bundles import read_all
 from adapter.fhir.json import equal
 from adapter.fhir.order import is_literal, references
+from adapter.outbox.lessons import Lessons
+from adapter.outbox.normalising import tell_apart
 from adapter.outbox.relay import Connect, Progress, as_held, connect
 from adapter.outbox.store import Outbox, Server
 
@@ -25,6 +28,8 @@ class VerifyResult:
     different: list[str] = field(default_factory=list)
     dangling: list[str] = field(default_factory=list)
     requeued: int = 0
+    normalised: int = 0  # held otherwise by the server's own doing, and told for the first time
+    normalises: Counter[str] = field(default_factory=Counter)  # how many by element path
 
 
 def verify(
@@ -37,10 +42,11 @@ def verify(
     """Read back everything acknowledged and compare it as FHIR does. Writes nothing to the server.
 
     What is gone or was changed by others is wanted again: the next push restores what is gone, and
-    reports what others changed instead of overwriting it.
+    reports what others changed instead of overwriting it. What the server itself made of our
+    content is told once, and is no difference.
     """
     row = outbox.server_id(server)
-    places = outbox.places(row)
+    places, reading = outbox.places(row), Lessons(outbox, row).reading
     result = VerifyResult()
     held: set[str] = set()
     targets: set[str] = set()
@@ -50,7 +56,8 @@ def verify(
         with outbox.run(row, "verify") as counts:
             for page in _pages(outbox.held(row)):
                 names = {places.get(name, name): name for name in page}
-                found = read_all(transport, list(names))
+                found = read_all(transport, list(names), reading)
+                otherwise = {}
                 for place, name in names.items():
                     result.checked += 1
                     if place not in found:
@@ -58,8 +65,13 @@ def verify(
                         continue
                     held.add(place)
                     targets.update(filter(is_literal, references(found[place])))
-                    if not equal(found[place], as_held(page[name], places, name)):
-                        result.different.append(name)
+                    sent = as_held(page[name], places, name)
+                    if not equal(found[place], sent):
+                        otherwise[name] = (sent, found[place])
+                told = tell_apart(outbox, row, otherwise)
+                result.different += told.different
+                result.normalised += told.normalised
+                result.normalises += told.paths
                 progress("verify", result.checked, total)
             result.dangling = sorted(targets - held)
             if held and outbox.moved_from(row, server):
@@ -69,6 +81,7 @@ def verify(
             counts.update(
                 checked=result.checked, missing=len(result.missing),
                 different=len(result.different), dangling=len(result.dangling),
+                normalised=result.normalised,
             )  # fmt: skip
     finally:
         transport.close()

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-STATEMENT = {
+STATEMENT: dict[str, Any] = {
     "resourceType": "CapabilityStatement",
     "fhirVersion": "4.0.1",
     "rest": [{"mode": "server", "interaction": [{"code": "transaction"}, {"code": "batch"}]}],
@@ -28,7 +28,12 @@ class Quirks:
     takes_ids: bool = True  # update as create
     no_bundles: int = 0  # the status for any Bundle
     most_entries: int = 0
+    most_bytes: int = 0
     too_much: int = 413
+    too_much_said: str = "too-costly"
+    throttles_rest: bool = False  # after the first 429 in a bundle all later entries are 429
+    takes_conditions: bool = True  # If-None-Exist; without it, every create makes another one
+    searches: bool = True  # by identifier; without it, a search finds everything of a type
     transaction_is_batch: bool = False
     spoils_entry: dict[int, int] = field(default_factory=dict)  # number of the entry: status, once
     answers: str = "all"  # all | fewer | more | reordered | last
@@ -58,7 +63,8 @@ class Quirks:
 
 HAPI = Quirks(stale=409, keeps_identical=True, weak_etags=False, answers="reordered")
 BLAZE = Quirks(stale=412, keeps_identical=True)
-AZURE = Quirks(most_entries=5, transaction_is_batch=False)
+AZURE = Quirks(most_entries=5, too_much=400, too_much_said="invalid", throttles_rest=True)
 MEDPLUM = Quirks(transaction_is_batch=True, spoils_entry={2: 429, 3: 429})
-ORACLE = Quirks(most_entries=25, stale=412)
+# a PUT to a deleted id restores it there, as here
+ORACLE = Quirks(most_entries=25, stale=409, transaction_is_batch=True)
 EPIC = Quirks(no_bundles=403, takes_ids=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from adapter.errors import ConfigurationError, StudyFhirError, UnavailableError
 from tests.faults.faults import Fault
@@ -16,9 +16,10 @@ from tests.faults.quirks import (
     STATEMENT,
     Quirks,
 )
-from tests.faults.study import CHANGED
+from tests.faults.study import CHANGED, name
 
 ALWAYS = range(1, 1_000)
+ALWAYS_ODD = range(1, 1_000, 2)
 FIRST = range(1, 2)
 
 
@@ -105,14 +106,21 @@ TRANSPORT = (
 )  # fmt: skip
 
 
-def told(status: int, after_header: str, at: range = FIRST) -> tuple[Fault, ...]:
+def told(
+    status: int, says: str, at: range = FIRST, header: str = "Retry-After"
+) -> tuple[Fault, ...]:
     """A busy server that says when to come back."""
-    return (Fault("status", "write", at, status=status, headers={"Retry-After": after_header}),)
+    return (Fault("status", "write", at, status=status, headers={header: says}),)
 
 
 def refusing(status: int, said: object = None) -> Quirks:
     """A server that refuses one result."""
     return Quirks(refused={CHANGED: status}, said=said, passes=True)
+
+
+def stating(*types: dict[str, object]) -> dict[str, object]:
+    """A CapabilityStatement that says this of types."""
+    return {**STATEMENT, "rest": [{**STATEMENT["rest"][0], "resource": list(types)}]}
 
 
 NESTED = {"resourceType": "OperationOutcome", "issue": [{"issue": [{"code": 7}]}, None, "x"]}
@@ -122,6 +130,13 @@ MANY = {
 }
 ONE_DEAD = Expect(dead=1, at_most=60)
 OVERWRITES_NOTHING = Expect(dead=1, remains=1, differs=frozenset({CHANGED}), versions=2)
+UNCONDITIONAL = stating(*(
+    {"type": kind, "updateCreate": False, "conditionalCreate": False,
+     "interaction": [{"code": "create"}, {"code": "update"}]}
+    for kind in ("Organization", "Patient", "Observation", "Group")
+))  # fmt: skip
+READ_ONLY = stating({"type": "Observation", "interaction": [{"code": "read"}]},
+                    {"type": "Group", "interaction": [{"code": "update"}]})  # fmt: skip
 SERVER = (
     Scenario("S01", "429 and two seconds", told(429, "2"), expect=Expect(waits=True, waited=2)),
     Scenario("S01", "429 and a date long ago", told(429, "Wed, 21 Oct 2015 07:28:00 GMT"),
@@ -130,12 +145,38 @@ SERVER = (
     Scenario("S01", "429 and garbage", told(429, "soon"), expect=WAITS),
     Scenario("S01", "429 and thirty years", told(429, "1000000000"),
              expect=Expect(error=UnavailableError, says="later than --wait")),
+    Scenario("S01", "429 and milliseconds of Azure",
+             told(429, "2500", header="x-ms-retry-after-ms"),
+             expect=Expect(waits=True, waited=2.5)),
     Scenario("S02", "503 for thirty seconds",
              (Fault("status", "any", range(1, 8), status=503),), expect=WAITS),
     Scenario("S03", "500 after the commit", after("status", status=500), expect=WAITS),
     Scenario("S04", "a transaction run as a batch",
              quirks=Quirks(transaction_is_batch=True, spoils_entry={2: 429, 5: 500}),
              expect=WAITS),
+    Scenario("S03", "500 for ever over one result", quirks=refusing(500),
+             expect=Expect(dead=1, at_most=80, waits=True)),
+    Scenario("S03", "500 for ever over what others refer to",
+             quirks=Quirks(refused={f"Patient/{name('a')}": 500}, passes=True),
+             expect=Expect(dead=4, at_most=80, waits=True)),
+    Scenario("S03", "502 for ever over one result", quirks=refusing(502),
+             expect=Expect(dead=1, at_most=80, waits=True)),
+    Scenario("S03", "504 for ever over one result", quirks=refusing(504),
+             expect=Expect(dead=1, at_most=80, waits=True)),
+    Scenario("S03", "500 for ever over what is sent alone",
+             quirks=Quirks(refused={f"Organization/{name('o')}": 500}, passes=True),
+             expect=Expect(dead=7, waits=True, at_most=80)),
+    Scenario("S03", "500 for every write",
+             (Fault("status", "write", ALWAYS, status=500),), expect=GIVES_UP),
+    Scenario("S03", "500 for one type of many",
+             quirks=Quirks(refused={"Observation": 500}, passes=True),
+             expect=Expect(dead=6, waits=True, at_most=150)),
+    *(
+        Scenario("S04", f"one entry answers {status} for ever",
+                 quirks=Quirks(transaction_is_batch=True, refused={CHANGED: status}, passes=True),
+                 expect=Expect(dead=1, waits=True, at_most=60))
+        for status in (429, 500)
+    ),
     Scenario("S04", "one entry of a batch in conflict",
              quirks=Quirks(transaction_is_batch=True, spoils_entry={3: 409})),
     Scenario("S05", "an answer with too few entries", quirks=Quirks(answers="fewer", passes=True),
@@ -155,6 +196,17 @@ SERVER = (
     Scenario("S10", "ids are the server's", quirks=Quirks(takes_ids=False),
              expect=Expect(at_most=80)),
     Scenario("S10", "no bundles and ids of its own", quirks=EPIC, expect=Expect(at_most=80)),
+    Scenario("S10", "ids of its own and it says that conditions are not heeded",
+             quirks=Quirks(takes_ids=False, takes_conditions=False, capability=UNCONDITIONAL),
+             expect=Expect(at_most=120)),
+    Scenario("S10", "ids of its own and every create is lost once",
+             (Fault("reset", "create", ALWAYS_ODD, after=True),),
+             quirks=Quirks(takes_ids=False, takes_conditions=False, capability=UNCONDITIONAL),
+             expect=Expect(waits=True, at_most=200)),
+    Scenario("S10", "ids of its own and it searches by nothing",
+             quirks=Quirks(takes_ids=False, takes_conditions=False, searches=False,
+                           capability=UNCONDITIONAL),
+             expect=Expect(dead=8, remains=8, at_most=120, differs=frozenset({"*"}))),
     Scenario("S11", "two with our identifier", quirks=Quirks(takes_ids=False), meddle="doubled",
              expect=Expect(dead=1, remains=1, at_most=80, differs=frozenset({CHANGED}))),
     *(
@@ -172,6 +224,8 @@ SERVER = (
              quirks=Quirks(most_entries=3, too_much=504), expect=Expect(at_most=60)),
     Scenario("S20", "403 on one type", quirks=Quirks(refused={"Observation": 403}, passes=True),
              expect=Expect(parked=6, dead=0, at_most=60)),
+    Scenario("S20", "a type that is only read says the statement",
+             quirks=Quirks(capability=READ_ONLY, passes=True), expect=Expect(parked=6)),
     Scenario("S21", "an element is not kept", quirks=Quirks(drops="note"),
              expect=Expect(differs=frozenset({"*"}))),
     Scenario("S22", "no statement", quirks=Quirks(capability=None)),
@@ -186,6 +240,15 @@ SERVER = (
     Scenario("quirks", "Blaze", quirks=BLAZE),
     Scenario("quirks", "Azure after one 429", told(429, "1"), quirks=AZURE,
              expect=Expect(waits=True, at_most=60)),
+    Scenario("quirks", "Azure and throttled in a bundle",
+             quirks=replace(AZURE, transaction_is_batch=True, spoils_entry={3: 429}),
+             expect=Expect(waits=True, at_most=80)),
+    Scenario("quirks", "Azure and throttled for ever",
+             quirks=replace(AZURE, transaction_is_batch=True, refused={CHANGED: 429}, passes=True),
+             expect=Expect(error=UnavailableError, waits=True, at_most=80)),
+    Scenario("S23", "others deleted it and Oracle would restore it", quirks=ORACLE,
+             meddle="deleted",
+             expect=Expect(dead=1, remains=1, differs=frozenset({CHANGED}), versions=2)),
     Scenario("quirks", "Medplum", quirks=MEDPLUM, expect=WAITS),
     Scenario("quirks", "Oracle", quirks=ORACLE),
 )  # fmt: skip

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qsl
 
 from tests.faults.faults import Fault, Spoiled
 from tests.faults.quirks import Quirks
@@ -111,7 +112,7 @@ class Store:
     def create(self, kind: str, resource: Resource, condition: str | None) -> Reply:
         """Create under an id of the server's own, unless the condition finds one."""
         with self.lock:
-            if condition:
+            if condition and self.quirks.takes_conditions:
                 found = self.find(kind, condition.partition("=")[2])
                 if len(found) > 1:
                     return Reply(412, outcome("multiple-matches"))
@@ -121,6 +122,14 @@ class Store:
             self.versions[f"{kind}/{own}"] = [{**resource, "id": own}]
             self.commits.append(f"{kind}/{own}")
             return self._written(f"{kind}/{own}", 201)
+
+    def search(self, kind: str, form: str) -> Reply:
+        """A search by identifier, or by nothing where the parameter is unknown."""
+        wanted = dict(parse_qsl(form)).get("identifier", "")
+        every = [held for place in list(self.versions) if (held := self.latest(place))]
+        found = self.find(kind, wanted) if self.quirks.searches else every
+        entries = [{"resource": each} for each in found if each["resourceType"] == kind]
+        return Reply(200, {"resourceType": "Bundle", "type": "searchset", "entry": entries})
 
     def _written(self, place: str, status: int) -> Reply:
         version = str(len(self.versions[place]))
@@ -134,12 +143,18 @@ class Store:
         """A batch or a transaction, entry by entry."""
         entries = bundle.get("entry", [])
         if self.quirks.most_entries and len(entries) > self.quirks.most_entries:
-            return Reply(self.quirks.too_much, outcome("too-costly"))
+            return Reply(self.quirks.too_much, outcome(self.quirks.too_much_said))
+        if self.quirks.most_bytes and len(json.dumps(bundle)) > self.quirks.most_bytes:
+            return Reply(413)
         whole = bundle["type"] == "transaction" and not self.quirks.transaction_is_batch
         with self.lock:
             before = {place: list(held) for place, held in self.versions.items()}
             marks = len(self.commits)
-            replies = [self._entry(entry, number, base) for number, entry in enumerate(entries, 1)]
+            replies: list[Reply] = []
+            for number, entry in enumerate(entries, 1):
+                throttled = self.quirks.throttles_rest and any(r.status == 429 for r in replies)
+                spent = Reply(429, outcome("throttled"))
+                replies.append(spent if throttled else self._entry(entry, number, base))
             failed = next((reply for reply in replies if reply.status >= 400), None)
             if whole and failed:
                 self.versions = before
@@ -290,6 +305,8 @@ def _handler(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
                 return server.store.delete(place, match)
             if kind == "create":
                 return server.store.create(place, body, self.headers.get("If-None-Exist"))
+            if kind == "search":
+                return server.store.search(place.partition("/")[0], body.decode())
             return server.store.get(place)
 
         def _send(self, reply: Reply) -> None:

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import tracemalloc
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
@@ -18,14 +19,27 @@ import pytest
 
 from adapter.errors import StudyFhirError, UnavailableError
 from adapter.fhir.access import Access
+from adapter.fhir.capability import Capability
 from adapter.fhir.transport import Transport
-from adapter.outbox import Lessons, Outbox, PushResult, Server, push, retry
+from adapter.outbox import (
+    Lessons,
+    Outbox,
+    PushResult,
+    Server,
+    VerifyResult,
+    dead_letters,
+    push,
+    retry,
+    verify,
+)
+from adapter.outbox.relay import OTHERS_DELAY
 from tests.faults import child, invariants
 from tests.faults.child import POINTS
 from tests.faults.faults import Fault, bomb
-from tests.faults.scenarios import MATRIX, Scenario
+from tests.faults.quirks import STATEMENT
+from tests.faults.scenarios import MATRIX, READ_ONLY, Scenario
 from tests.faults.server import ScriptedServer
-from tests.faults.study import CHANGED, TOKEN, Item, study
+from tests.faults.study import CHANGED, TOKEN, Item, name, study
 
 WAIT = 60.0
 
@@ -62,10 +76,10 @@ class Bench:
         access = Access(identity=Bearer())
         return Transport(server.url, access=access, timeout=0.3, deadline=0.5, max_bytes=1_000_000)
 
-    def push(self, wanted: Sequence[Item]) -> PushResult:
+    def push(self, wanted: Sequence[Item], workers: int = 1) -> PushResult:
         return push(
-            self.outbox, self.at, wanted, wait=WAIT, transport_factory=self.transport,
-            clock=lambda: self.now, sleep=self.sleep,
+            self.outbox, self.at, wanted, wait=WAIT, workers=workers,
+            transport_factory=self.transport, clock=lambda: self.now, sleep=self.sleep,
         )  # fmt: skip
 
 
@@ -200,6 +214,47 @@ def test_t02_a_name_that_nobody_knows(bench: Bench, monkeypatch: pytest.MonkeyPa
     assert bench.push(study()).created == len(study())
 
 
+def four_workers(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Little to do for each of four workers, and those with nothing to do move no clock."""
+    monkeypatch.setattr("adapter.outbox.run.CLAIM", (6, 6))
+    moves = bench.sleep
+
+    def sleep(seconds: float) -> None:
+        time.sleep(0.001) if seconds == OTHERS_DELAY else moves(seconds)
+
+    monkeypatch.setattr(bench, "sleep", sleep)
+
+
+def test_s02_one_of_four_workers_knocks_while_the_server_is_away(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    four_workers(bench, monkeypatch)
+    asked, knocks = list[str](), list[float]()
+
+    class Away(Transport):
+        def exchange(self, *args: Any, **more: Any) -> Any:
+            asked.append(args[0])
+            if len(asked) > 8 and bench.now < 30:
+                knocks.append(bench.now)
+                raise UnavailableError("the server cannot be reached")
+            return super().exchange(*args, **more)
+
+    monkeypatch.setattr(bench, "transport", lambda at: Away(at.url))
+    assert bench.push(study(children=24), workers=4).created == len(study(children=24))
+    assert 5 <= len(knocks) <= 14  # each for itself, they would knock twenty times
+
+
+def test_s02_one_that_gives_up_gives_up_for_all(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    four_workers(bench, monkeypatch)
+    bench.server.faults = (Fault("status", "any", range(8, 999), status=503),)
+    with pytest.raises(UnavailableError, match="waited 60 s"):
+        bench.push(study(children=24), workers=4)
+    assert sum(bench.server.asked.values()) < 8 + 4 + 20
+    assert sum(bench.waits) == pytest.approx(60)
+
+
 def test_t13_a_bomb_is_not_unpacked(bench: Bench) -> None:
     bomb()
     bench.server.faults = (Fault("bomb", "metadata"),)
@@ -220,6 +275,109 @@ def test_s16_what_was_too_much_is_remembered(bench: Bench) -> None:
     before = bench.server.asked["write"]
     bench.push(study(value=9.5))
     assert bench.server.asked["write"] == before + 1
+
+
+def test_s16_what_was_too_much_to_read_is_read_in_halves(bench: Bench) -> None:
+    bench.server.quirks.most_entries = 5
+    bench.push(study())
+    learnt = bench.outbox.learnt(bench.outbox.server_id(bench.at))
+    assert int(learnt["read-entries"]) <= 5
+    assert "read" not in learnt
+    bench.server.asked.clear()
+    assert verify(bench.outbox, bench.at, transport_factory=bench.transport).missing == []
+    assert (bench.server.asked["look"], bench.server.asked["get"]) == (3, 0)  # eleven, five at once
+
+
+def test_s16_413_over_a_few_large_ones_is_about_bytes(bench: Bench) -> None:
+    bench.server.quirks.most_bytes = 100_000
+    wanted = study()
+    for item in wanted:
+        item.resource["language"] = "x" * 30_000
+    bench.push(wanted)
+    learnt = bench.outbox.learnt(bench.outbox.server_id(bench.at))
+    assert 30_000 < int(learnt["max-bytes"]) < 300_000
+    assert "max-entries" not in learnt
+
+
+@pytest.mark.parametrize("status", [403, 404, 405, 415, 501])
+@pytest.mark.parametrize("refused", [f"Organization/{name('o')}", CHANGED])
+def test_s20_one_resource_refused_is_no_server_without_bundles(
+    status: int, refused: str, bench: Bench
+) -> None:
+    bench.server.quirks.refused = {refused: status}
+    done = bench.push(study(children=8))
+    assert done.dead + done.parked > 0 or status == 405  # then the server gives the id
+    assert "write" not in bench.outbox.learnt(bench.outbox.server_id(bench.at))
+    bench.server.store.quirks.refused = {}
+    bench.server.asked.clear()
+    assert bench.push(study(value=9.5, children=8)).dead == 0
+    assert bench.server.asked["put"] == 0
+
+
+def test_s11_the_dead_letter_names_both(bench: Bench) -> None:
+    bench.server.quirks.takes_ids = False
+    wanted = meddled(bench, "doubled")
+    bench.push(wanted)
+    (letter,) = dead_letters(bench.outbox, bench.at)
+    assert letter.reason.endswith("several match: Observation/one, Observation/two")
+
+
+def test_s10_an_older_content_of_ours_is_found_and_updated(bench: Bench) -> None:
+    bench.server.quirks.takes_ids = False
+    old = next(item.resource for item in study() if item.reference == CHANGED)
+    bench.server.store.versions["Observation/own-0"] = [{**old, "id": "own-0"}]
+    wanted = study(value=7.5)
+    assert bench.push(wanted).dead == 0
+    invariants.nothing_doubled(bench.server.store)
+    invariants.nothing_stale(bench.outbox, bench.at, wanted, bench.server.store, frozenset())
+
+
+def test_s10_what_cannot_be_found_again_is_not_created(bench: Bench) -> None:
+    bench.server.quirks.takes_ids = False
+    event = Item({**study()[1].resource, "resourceType": "AdverseEvent"}, study()[1].subject)
+    assert bench.push([event]).dead == 1
+    assert bench.server.asked["create"] == 0
+    assert "might stand twice" in dead_letters(bench.outbox, bench.at)[0].reason
+
+
+def test_s21_a_server_that_drops_an_element_is_settled(bench: Bench) -> None:
+    bench.server.quirks.drops = "note"
+
+    def verified() -> VerifyResult:
+        return verify(bench.outbox, bench.at, transport_factory=bench.transport)
+
+    assert bench.push(study()).created == 11
+    told = verified()
+    assert (told.different, told.normalised, dict(told.normalises)) == (
+        [], 6, {"Observation.note": 6},
+    )  # fmt: skip
+    assert bench.push(study()).requests == 0
+    assert (verified().different, verified().normalised) == ([], 0)
+    assert bench.push(study(value=9.5)).updated == 1  # a new version of ours is told of anew
+    assert (verified().normalised, verified().normalised) == (1, 0)
+    assert bench.push(study(value=9.5)).requests == 0
+    held = bench.server.store.latest(CHANGED)
+    assert held is not None
+    bench.server.store.versions[CHANGED].append({**held, "status": "amended"})
+    assert verified().different == [CHANGED]
+
+
+def test_s20_what_is_only_read_is_not_sent(bench: Bench) -> None:
+    bench.server.quirks.capability = READ_ONLY
+    assert bench.push(study()).parked == 6
+    assert {letter.state for letter in dead_letters(bench.outbox, bench.at)} == {"parked"}
+    assert "CapabilityStatement" in dead_letters(bench.outbox, bench.at)[0].reason
+    assert not any(name.startswith("Observation") for name in bench.server.store.versions)
+    bench.server.quirks.capability = STATEMENT
+    assert bench.push(study()).created == 6  # it says otherwise now
+
+
+def test_s10_who_takes_no_bundles_is_believed_whatever_it_states(bench: Bench) -> None:
+    row = bench.outbox.server_id(bench.at)
+    bench.outbox.learn(row, "write", "single")
+    lessons = Lessons(bench.outbox, row)
+    lessons.consider(Capability(stated=True, bundles=frozenset({"batch"})))
+    assert lessons.kind == "single"
 
 
 def test_s16_slow_once_is_not_slow_for_ever(bench: Bench) -> None:
