@@ -252,13 +252,13 @@ def subject_of(study: Study, record_file: Path) -> str:
 
 
 def retract(study: Study, subject: str, server: str, *, wait: float = 60) -> box.Retraction:
-    """Withdraw one subject, by the id of its Patient, from a server, with proof."""
+    """Withdraw one subject, by the id of its Patient or ``Patient/<id>``, with proof."""
     settings = study.settings.server(server)
     with open_outbox(study) as outbox:
         return box.retract(
             outbox,
             connect(settings),
-            subject,
+            subject.removeprefix("Patient/"),
             release=study.settings.fhir,
             wait=wait,
             records=_records(study, settings),

@@ -28,7 +28,8 @@ def command(
 ) -> int:
     """Withdraw one subject: delete what the server holds of it, and prove that it is gone.
 
-    SUBJECT is the pseudonymous id of the Patient. Nothing of the subject is sent there again.
+    SUBJECT is the pseudonymous id of the Patient, or Patient/<id>. Nothing of the subject is sent
+    there again.
     """
     if (subject is None) == (record_file is None):
         raise UsageError("give either SUBJECT or --record-file")
