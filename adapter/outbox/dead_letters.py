@@ -39,16 +39,19 @@ def dead_letter(outbox: Outbox, server: Server, reference: str) -> DeadLetter:
 def retry(outbox: Outbox, server: Server, references: tuple[str, ...]) -> int:
     """Want these again, or all without a name; the next push sends them. Returns how many.
 
-    What others changed is written over: whoever retries a conflict has decided that. Raises
-    UsageError for a name that no dead letter has.
+    What others changed is written over: whoever retries a conflict has decided that, and the ledger
+    says so. Raises UsageError for a name that no dead letter has.
     """
     row = outbox.server_id(server)
     chosen = [_one(outbox, server, name) for name in references] or outbox.dead(row)
+    overwriting = []
     for change in chosen:
         if (change.reason or "").startswith("conflict"):
             change.version = None  # the push looks, and writes over what it finds
+            overwriting.append(change.reference)
         change.state, change.reason = "new", None
-    outbox.mark(row, chosen)
+    named = [change.reference for change in chosen]
+    outbox.mark(row, chosen, said={"retried": named, "overwriting": overwriting})
     return len(chosen)
 
 

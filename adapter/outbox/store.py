@@ -407,10 +407,12 @@ class Outbox:
         leases: Sequence[Lease] = (),
         attempt: dict[str, Any] | None = None,
         records: Sequence[Change] = (),
+        said: dict[str, Any] | None = None,
     ) -> None:
         """Write down the state of these changes, durably, before anything else happens.
 
-        ``records`` of what was acknowledged are wanted from the same moment on.
+        ``records`` of what was acknowledged are wanted from the same moment on; ``said`` is a line
+        of the ledger, where a person decided it.
 
         Raises LeaseLostError, and writes nothing, when a lease is not ours any more.
         """
@@ -430,6 +432,8 @@ class Outbox:
                 db.execute(new, [_row(server, record) for record in records])
             if attempt:
                 db.execute(attempt_table.insert().values(server=server, at=_now(), **attempt))
+            if said:
+                ledger.append(db, server=server, at=_now(), **said)
 
     def mark_sent(self, changes: Sequence[Change], leases: Sequence[Lease]) -> None:
         """Write down that these are on their way: from now on, we look before we send again.

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from adapter.demo.server import EmbeddedServer
 from adapter.errors import UsageError
 from adapter.mapped import Mapped
 from adapter.outbox import Outbox, Server, dead_letter, dead_letters, drop, push, retry
+from tests.faults.study import CHANGED
+from tests.faults.test_matrix import Bench, meddled
 from tests.outbox.conftest import copied
 
 
@@ -60,3 +65,13 @@ def test_names_that_nobody_has_are_refused(
         retry(outbox, target, ("Observation/x",))
     with pytest.raises(UsageError, match="with a reason"):
         drop(outbox, target, refused[0].reference, " ")
+
+
+def test_who_writes_over_somebody_elses_change_stands_in_the_ledger(bench: Bench) -> None:
+    assert bench.push(meddled(bench, "changed")).dead == 1
+    retry(bench.outbox, bench.at, ())
+    with closing(sqlite3.connect(bench.database)) as db:
+        said = [line for (line,) in db.execute("SELECT line FROM ledger") if "retried" in line]
+    assert len(said) == 1
+    assert f'"overwriting":["{CHANGED}"]' in said[0]
+    assert bench.outbox.status()["ledger"]["broken"] is None
