@@ -239,11 +239,16 @@ def _same_plan(file: Path, now: Plan) -> None:
         )
 
 
-def verify(study: Study, server: str, *, progress: Progress = silent) -> VerifyResult:
-    """Does the server still hold what it acknowledged, and does every reference resolve?"""
+def verify(
+    study: Study, server: str, *, wait: float = 60, progress: Progress = silent
+) -> VerifyResult:
+    """Does the server still hold what it acknowledged, and does every reference resolve?
+
+    Raises UnavailableError when the server is not back within ``wait`` seconds.
+    """
     target = connect(study.settings.server(server))
     with open_outbox(study) as outbox:
-        return box.verify(outbox, target, progress=progress)
+        return box.verify(outbox, target, wait=wait, progress=progress)
 
 
 def subject_of(study: Study, record_file: Path) -> str:

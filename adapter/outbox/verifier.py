@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from adapter.fhir.bundles import read_all
 from adapter.fhir.json import equal
 from adapter.fhir.order import is_literal, references
+from adapter.fhir.transport import Refusal, Transport
+from adapter.outbox.patience import Patience
 from adapter.outbox.relay import Connect, Progress, as_held, connect
 from adapter.outbox.store import Outbox, Server
 
@@ -26,51 +29,103 @@ class VerifyResult:
     dangling: list[str] = field(default_factory=list)
     requeued: int = 0
 
+    @property
+    def is_in_step(self) -> bool:
+        """Whether the server holds everything as it was acknowledged."""
+        return not (self.missing or self.different or self.dangling)
+
+    def to_json(self) -> dict[str, Any]:
+        """The references by what was found, and counts."""
+        return {"checked": self.checked, "missing": self.missing, "different": self.different,
+                "dangling": self.dangling, "requeued": self.requeued}  # fmt: skip
+
 
 def verify(
     outbox: Outbox,
     server: Server,
     *,
+    wait: float = 60,
     transport_factory: Connect = connect,
     progress: Progress = lambda *_: None,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> VerifyResult:
     """Read back everything acknowledged and compare it as FHIR does. Writes nothing to the server.
 
     What is gone or was changed by others is wanted again: the next push restores what is gone, and
-    reports what others changed instead of overwriting it.
+    reports what others changed instead of overwriting it. Raises UnavailableError when the server
+    is away for longer than ``wait`` seconds; what was found until then is wanted again all the
+    same.
     """
     row = outbox.server_id(server)
-    places = outbox.places(row)
     result = VerifyResult()
-    held: set[str] = set()
-    targets: set[str] = set()
     transport = transport_factory(server)
-    total = outbox.count(row, "done")
+    reader = _Reader(transport, Patience(wait, clock, sleep))
     try:
         with outbox.run(row, "verify") as counts:
-            for page in _pages(outbox.held(row)):
-                names = {places.get(name, name): name for name in page}
-                found = read_all(transport, list(names))
-                for place, name in names.items():
-                    result.checked += 1
-                    if place not in found:
-                        result.missing.append(name)
-                        continue
-                    held.add(place)
-                    targets.update(filter(is_literal, references(found[place])))
-                    if not equal(found[place], as_held(page[name], places, name)):
-                        result.different.append(name)
-                progress("verify", result.checked, total)
-            result.dangling = sorted(targets - held)
-            lost = [*result.missing, *result.different]
-            result.requeued = outbox.requeue(row, lost, gone=result.missing)
-            counts.update(
-                checked=result.checked, missing=len(result.missing),
-                different=len(result.different), dangling=len(result.dangling),
-            )  # fmt: skip
+            try:
+                _compare(outbox, row, reader, result, progress)
+            finally:
+                lost = [*result.missing, *result.different]
+                result.requeued = outbox.requeue(row, lost, gone=result.missing)
+                counts.update(
+                    checked=result.checked, missing=len(result.missing),
+                    different=len(result.different), dangling=len(result.dangling),
+                )  # fmt: skip
     finally:
         transport.close()
     return result
+
+
+def _compare(
+    outbox: Outbox, row: int, reader: _Reader, result: VerifyResult, progress: Progress
+) -> None:
+    places = outbox.places(row)
+    total = outbox.count(row, "done")
+    held: set[str] = set()
+    targets: set[str] = set()
+    for page in _pages(outbox.held(row)):
+        names = {places.get(name, name): name for name in page}
+        found = reader.read(list(names))
+        for place, name in names.items():
+            result.checked += 1
+            if place not in found:
+                result.missing.append(name)
+                continue
+            held.add(place)
+            targets.update(filter(is_literal, references(found[place])))
+            if not equal(found[place], as_held(page[name], places, name)):
+                result.different.append(name)
+        progress("verify", result.checked, total)
+    # what was refused or given up since may be there all the same, in an earlier version
+    result.dangling = sorted(reader.absent(targets - held))
+
+
+class _Reader:
+    """Reads what a server holds, with patience."""
+
+    def __init__(self, transport: Transport, patience: Patience):
+        self._transport, self._patience = transport, patience
+
+    def read(self, places: list[str]) -> dict[str, dict[str, Any]]:
+        """What is there of these, by place."""
+        return self._patience.ask(lambda: read_all(self._transport, places))
+
+    def absent(self, places: Collection[str]) -> Iterator[str]:
+        """Those that the server does not show."""
+        every = iter(sorted(places))
+        while page := list(islice(every, PAGE)):
+            try:
+                found = self.read(page)
+            except Refusal:  # it refuses one of them: which?
+                found = {place: {} for place in page if self._shows(place)}
+            yield from (place for place in page if place not in found)
+
+    def _shows(self, place: str) -> bool:
+        try:
+            return bool(self.read([place]))
+        except Refusal:
+            return False
 
 
 def _pages(held: Iterable[tuple[str, dict[str, Any]]]) -> Iterator[dict[str, dict[str, Any]]]:
