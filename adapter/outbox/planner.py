@@ -15,10 +15,13 @@ from adapter.fhir.bundles import read_all
 from adapter.fhir.json import content_hash, equal, without_server_meta
 from adapter.fhir.order import is_last, references
 from adapter.fhir.transport import Transport
-from adapter.outbox.store import Change, Outbox, Server
+from adapter.outbox.store import Change, Outbox, Server, Standing
+from adapter.outbox.tables import PENDING
 from adapter.outbox.vanished import Absence
 
-ACTIONS = ("create", "update", "unchanged", "vanished", "held", "retract")
+ACTIONS = ("create", "update", "retry", "unchanged", "vanished", "held", "retract")
+# wanted before and not done: a push tries it again
+TRIED = (*PENDING, "dead", "parked")
 PAGE = 1_000
 NOTHING_ABSENT = Absence()
 
@@ -38,6 +41,22 @@ class Wanted(Protocol):
 def digest_of(each: Wanted) -> str:
     """The hash of its content; what was mapped knows it already."""
     return getattr(each, "digest", None) or content_hash(each.resource)
+
+
+def step_of(before: Standing | Change | None, digest: str) -> str | None:
+    """What a push does with content of this hash: create, update, retry, or leave it unchanged.
+
+    None for what was given up until its content changes. A plan and a push both ask here.
+    """
+    if before is None:
+        return "create"
+    if before.state == "done" and before.acked_hash == digest:
+        return "unchanged"
+    if before.hash == digest and before.state == "dropped":
+        return None
+    if before.hash == digest and before.state in TRIED:
+        return "retry"
+    return "create" if before.acked_hash is None else "update"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,20 +163,20 @@ def plan(
     found = Plan(server.name)
     seen = _Seen()
     for page in _pages(still_wanted(resources, outbox.withdrawn(row))):
-        wanted = {f"{w.resource['resourceType']}/{w.resource['id']}": w.resource for w in page}
-        hashes = {f"{w.resource['resourceType']}/{w.resource['id']}": digest_of(w) for w in page}
-        known = outbox.hashes(row, wanted.keys())
+        wanted = {f"{w.resource['resourceType']}/{w.resource['id']}": w for w in page}
+        known = outbox.standing(row, wanted.keys())
         seen.add(wanted)
-        changed = {name for name in wanted if known.get(name) not in (None, hashes[name])}
-        found.unchanged += sum(known.get(name) == digest for name, digest in hashes.items())
+        digests = {reference: digest_of(each) for reference, each in wanted.items()}
+        steps = {name: step_of(known.get(name), digest) for name, digest in digests.items()}
+        changed = [name for name, step in steps.items() if step == "update"]
         before = outbox.contents(row, changed) if changed else {}
-        for reference, resource in wanted.items():
-            if known.get(reference) is None:
-                found.items.append(Item("create", reference, hashes[reference]))
-            elif reference in changed:
-                old = before.get(reference)
-                paths = tuple(differences(old, resource, with_values)) if old else ()
-                found.items.append(Item("update", reference, hashes[reference], paths))
+        for name, step in steps.items():
+            if step == "unchanged":
+                found.unchanged += 1
+            elif step is not None:
+                old = before.get(name)
+                paths = differences(old, wanted[name].resource, with_values) if old else ()
+                found.items.append(Item(step, name, digests[name], tuple(paths)))
     found.items += _others(outbox.acknowledged(row), seen, absence)
     return found
 
@@ -230,12 +249,15 @@ def _mark(reference: str) -> int:
 
 
 def _others(acknowledged: Iterable[Change], seen: _Seen, absence: Absence) -> Iterator[Item]:
-    """What the server holds and nobody wants any more: vanished, held back, or to be retracted."""
+    """What nobody wants any more: vanished, held back, to be retracted, or still on its way."""
     for change in acknowledged:
         if change.is_record or change.reference in seen:
             continue
-        if change.action == "delete":
-            yield Item("retract", change.reference)
+        is_deletion = change.action == "delete"
+        if change.state in PENDING:
+            yield Item("retract" if is_deletion else "retry", change.reference, change.hash)
+        elif is_deletion:
+            continue  # refused: a dead letter, which no push sends again by itself
         elif action := absence.of(change.reference, change.subject, change.source):
             yield Item(action, change.reference)
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import sqlalchemy as sa
@@ -113,6 +113,14 @@ class Change:
         """The content as plain FHIR JSON, parsed anew each time."""
         found: dict[str, Any] = loads(self.content)
         return found
+
+
+class Standing(NamedTuple):
+    """How a resource stands with a server; ``hash`` is that of the content wanted last."""
+
+    state: str
+    hash: str
+    acked_hash: str | None
 
 
 # The columns of a Change in the order of its fields, with its content and without.
@@ -283,18 +291,17 @@ class Outbox:
                     found[row.reference] = Change(*row)
         return found
 
-    def hashes(self, server: int, references: Collection[str]) -> dict[str, str]:
-        """The acknowledged hash of these resources, where there is one."""
+    def standing(self, server: int, references: Collection[str]) -> dict[str, Standing]:
+        """How these resources stand, those that the outbox knows, by reference."""
         table = change_table
-        query = sa.select(table.c.reference, table.c.acked_hash).where(
-            table.c.server == server, table.c.acked_hash.is_not(None)
+        query = sa.select(table.c.reference, table.c.state, table.c.hash, table.c.acked_hash).where(
+            table.c.server == server
         )
-        found: dict[str, str] = {}
+        found: dict[str, Standing] = {}
         with self._reading() as db:
             for part in _parts(references):
-                if part:
-                    rows = db.execute(query.where(table.c.reference.in_(part)))
-                    found.update((row.reference, row.acked_hash) for row in rows)
+                rows = db.execute(query.where(table.c.reference.in_(part or [])))
+                found.update((row[0], Standing(row[1], row[2], row[3])) for row in rows)
         return found
 
     def accepted(self, server: Server) -> set[str]:
@@ -307,9 +314,10 @@ class Outbox:
             return set(db.execute(query).scalars())
 
     def acknowledged(self, server: int) -> Iterator[Change]:
-        """All that the server has acknowledged, without content, page by page."""
+        """All that the server has acknowledged or is to get, without content, page by page."""
         table = change_table
-        query = sa.select(*BARE).where(table.c.server == server, table.c.acked_hash.is_not(None))
+        held = sa.or_(table.c.acked_hash.is_not(None), table.c.state.in_(PENDING))
+        query = sa.select(*BARE).where(table.c.server == server, held)
         with self._engine.connect().execution_options(reading=True, yield_per=10_000) as db:
             for row in db.execute(query):
                 yield Change(*row)
