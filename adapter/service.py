@@ -131,27 +131,36 @@ def connect(server: ServerSettings) -> Server:
 
 
 def plan(
-    study: Study, server: str, *, live: bool = False, with_values: bool = False
+    study: Study,
+    server: str,
+    *,
+    live: bool = False,
+    with_values: bool = False,
+    wait: float = 60,
+    progress: Progress = silent,
 ) -> tuple[MapResult, Plan]:
-    """What a push would do: create, update, unchanged, vanished; nothing is written.
+    """What a push would do: create, update, retry, unchanged, vanished; nothing is written.
 
-    ``live`` compares with what the server holds instead of what it acknowledged.
+    ``live`` compares with what the server holds instead of what it acknowledged, and waits for it
+    as long as ``wait`` seconds.
     """
     settings = study.settings.server(server)
     target = connect(settings)
-    mapped = map_study(study)
+    mapped = map_study(study, progress)
     omitted: Counter[str] = Counter()
-    wanted = reduced(mapped.resources, _omission(settings), omitted)
+    wanted = list(reduced(mapped.resources, _omission(settings), omitted))
     absence = _absence(mapped)
     with open_outbox(study) as outbox:
         if live:
-            transport = box.connect(target)
-            try:
-                found = box.plan_live(
-                    outbox, target, wanted, transport, absence=absence, with_values=with_values
-                )
-            finally:
-                transport.close()
+            found = box.plan_live(
+                outbox,
+                target,
+                wanted,
+                absence=absence,
+                with_values=with_values,
+                wait=wait,
+                progress=progress,
+            )
         else:
             found = box.plan(outbox, target, wanted, absence=absence, with_values=with_values)
     found.omitted = omitted
@@ -188,9 +197,9 @@ def push(
     """Bring the server in step with the study; only changes are sent, each with proof.
 
     ``allow`` lets more than 5 % go that vanished from full exports. With ``planned``, a file that
-    ``plan --out`` wrote, exactly that plan is carried out: raises UsageError when the study or the
-    server has moved on since. Raises UnavailableError when the server is not back within ``wait``
-    seconds (all is kept).
+    ``plan --out`` wrote, exactly that plan is carried out, a live one over what the server holds:
+    raises UsageError when the study or the server has moved on since. Raises UnavailableError when
+    the server is not back within ``wait`` seconds (all is kept).
     """
     settings = study.settings.server(server)
     target = connect(settings)
@@ -202,11 +211,14 @@ def push(
         wanted = list(reduced(mapped.resources, _omission(settings), omitted))
         absence = _absence(mapped)
         if planned or any(policy != "report" for policy in absence.policies.values()):
-            now = box.plan(outbox, target, wanted, absence=absence)
             if planned:
-                _same_plan(planned, now)
+                now = _agreed(planned, outbox, target, wanted, absence, wait, progress)
+            else:
+                now = box.plan(outbox, target, wanted, absence=absence)
             gone = [item.reference for item in now.items if item.action == "vanished"]
             box.vanish(outbox, target, gone, absence, allow)
+            if now.is_live:
+                box.agree(outbox, target, now)
         result = box.push(
             outbox,
             target,
@@ -222,21 +234,35 @@ def push(
     return Pushed(mapped, result, lessons.ignores_versions)
 
 
-def _same_plan(file: Path, now: Plan) -> None:
+def _agreed(
+    file: Path,
+    outbox: Outbox,
+    target: Server,
+    wanted: list[Any],
+    absence: box.Absence,
+    wait: float,
+    progress: Progress,
+) -> Plan:
+    """The plan of a file, made again. Raises UsageError when it is not the same any more."""
     where = Where(file=str(file))
     try:
         then = loads(file.read_bytes())
-        agreed = (then["server"], then["digest"])
+        agreed, live = (then["server"], then["digest"]), bool(then.get("live"))
     except OSError:
         raise UsageError("the plan cannot be read", where=where) from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise UsageError("this is no plan", where=where, hint="make one: plan --out") from None
+    if live:
+        now = box.plan_live(outbox, target, wanted, absence=absence, wait=wait, progress=progress)
+    else:
+        now = box.plan(outbox, target, wanted, absence=absence)
     if agreed != (now.server, now.digest):
         raise UsageError(
             "this is not what a push would do now: study, server or acknowledgements have changed",
             where=where,
             hint="plan again, look at it, and push that plan",
         )
+    return now
 
 
 def verify(

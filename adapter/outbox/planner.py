@@ -11,10 +11,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Protocol
 
-from adapter.fhir.bundles import read_all
-from adapter.fhir.json import content_hash, equal, without_server_meta
+from adapter.fhir.json import content_hash
 from adapter.fhir.order import is_last, references
-from adapter.fhir.transport import Transport
 from adapter.outbox.store import Change, Outbox, Server, Standing
 from adapter.outbox.tables import PENDING
 from adapter.outbox.vanished import Absence
@@ -103,6 +101,8 @@ class Item:
     action: str
     reference: str
     hash: str = ""  # of the content that is wanted
+    held: str = ""  # hash of what a live plan saw on the server,
+    version: str | None = None  # and its version there
     changes: tuple[dict[str, Any], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -120,6 +120,7 @@ class Plan:
     server: str
     items: list[Item] = field(default_factory=list)
     unchanged: int = 0
+    is_live: bool = False  # compared with what the server holds
     omitted: Mapping[str, int] = field(default_factory=dict)  # what the server is spared, by URL
 
     @property
@@ -132,7 +133,10 @@ class Plan:
     @property
     def digest(self) -> str:
         """sha256 of what the plan would do: the same plan, the same digest."""
-        lines = sorted(f"{item.action} {item.reference} {item.hash}" for item in self.items)
+        lines = sorted(
+            f"{item.action} {item.reference} {item.hash} {item.held}".rstrip()
+            for item in self.items
+        )
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
@@ -140,6 +144,7 @@ class Plan:
         return {
             "server": self.server,
             "digest": self.digest,
+            "live": self.is_live,
             "counts": self.counts,
             "omitted": dict(self.omitted),
             "items": [item.to_json() for item in self.items],
@@ -161,8 +166,8 @@ def plan(
     """
     row = outbox.server_id(server)
     found = Plan(server.name)
-    seen = _Seen()
-    for page in _pages(still_wanted(resources, outbox.withdrawn(row))):
+    seen = Seen()
+    for page in pages(still_wanted(resources, outbox.withdrawn(row))):
         wanted = {f"{w.resource['resourceType']}/{w.resource['id']}": w for w in page}
         known = outbox.standing(row, wanted.keys())
         seen.add(wanted)
@@ -176,51 +181,12 @@ def plan(
             elif step is not None:
                 old = before.get(name)
                 paths = differences(old, wanted[name].resource, with_values) if old else ()
-                found.items.append(Item(step, name, digests[name], tuple(paths)))
-    found.items += _others(outbox.acknowledged(row), seen, absence)
+                found.items.append(Item(step, name, digests[name], changes=tuple(paths)))
+    found.items += others(outbox.acknowledged(row), seen, absence)
     return found
 
 
-def plan_live(
-    outbox: Outbox,
-    server: Server,
-    resources: Iterable[Wanted],
-    transport: Transport,
-    *,
-    absence: Absence = NOTHING_ABSENT,
-    with_values: bool = False,
-) -> Plan:
-    """Compare with what the server holds now, as FHIR compares; reads everything, writes nothing.
-
-    What was acknowledged and is gone is a create, what others changed is an update. Raises what
-    the transport raises.
-    """
-    row = outbox.server_id(server)
-    found = Plan(server.name)
-    places = outbox.places(row)
-    seen = _Seen()
-    for page in _pages(still_wanted(resources, outbox.withdrawn(row))):
-        wanted = {f"{w.resource['resourceType']}/{w.resource['id']}": w.resource for w in page}
-        seen.add(wanted)
-        names = {places.get(reference, reference): reference for reference in wanted}
-        there = {
-            names[place]: resource for place, resource in read_all(transport, list(names)).items()
-        }
-        for reference, resource in wanted.items():
-            digest = content_hash(resource)
-            if reference not in there:
-                found.items.append(Item("create", reference, digest))
-            elif equal(there[reference], resource):
-                found.unchanged += 1
-            else:
-                held = without_server_meta(there[reference])
-                paths = tuple(differences(held, resource, with_values))
-                found.items.append(Item("update", reference, digest, paths))
-    found.items += _others(outbox.acknowledged(row), seen, absence)
-    return found
-
-
-class _Seen:
+class Seen:
     """References that are wanted, eight bytes each, in parts that are sorted one by one."""
 
     def __init__(self) -> None:
@@ -228,6 +194,7 @@ class _Seen:
         self._sorted = False
 
     def add(self, references: Iterable[str]) -> None:
+        """These are wanted."""
         for reference in references:
             mark = _mark(reference)
             self._parts[mark & 255].append(mark)
@@ -248,7 +215,7 @@ def _mark(reference: str) -> int:
     return int.from_bytes(hashlib.blake2b(reference.encode(), digest_size=8).digest())
 
 
-def _others(acknowledged: Iterable[Change], seen: _Seen, absence: Absence) -> Iterator[Item]:
+def others(acknowledged: Iterable[Change], seen: Seen, absence: Absence) -> Iterator[Item]:
     """What nobody wants any more: vanished, held back, to be retracted, or still on its way."""
     for change in acknowledged:
         if change.is_record or change.reference in seen:
@@ -262,7 +229,8 @@ def _others(acknowledged: Iterable[Change], seen: _Seen, absence: Absence) -> It
             yield Item(action, change.reference)
 
 
-def _pages(resources: Iterable[Wanted]) -> Iterator[list[Wanted]]:
+def pages(resources: Iterable[Wanted]) -> Iterator[list[Wanted]]:
+    """The resources, as many at a time as are looked up together."""
     every = iter(resources)
     while page := list(islice(every, PAGE)):
         yield page
