@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any
 
-from adapter.fhir.bundles import MAX_ENTRIES, read_all
 from adapter.fhir.json import content_hash, equal, normalised, without_server_meta
-from adapter.fhir.transport import Transport
 from adapter.fhir.writing import version_of
-from adapter.outbox.patience import Patience
 from adapter.outbox.planner import (
     NOTHING_ABSENT,
     Item,
@@ -29,6 +25,7 @@ from adapter.outbox.planner import (
     step_of,
     still_wanted,
 )
+from adapter.outbox.reading import Reader
 from adapter.outbox.relay import Connect, Progress, as_held, connect
 from adapter.outbox.store import Outbox, Server
 from adapter.outbox.vanished import Absence
@@ -56,8 +53,7 @@ def plan_live(
     found = Plan(server.name, is_live=True)
     total = len(resources) if isinstance(resources, list) else 0
     transport = transport_factory(server)
-    patience = Patience(wait, clock, sleep)
-    looked = _Look(outbox, row, transport, patience, with_values)
+    looked = _Look(outbox, row, Reader(transport, wait, clock, sleep), with_values)
     seen, done = Seen(), 0
     try:
         for page in pages(still_wanted(resources, outbox.withdrawn(row))):
@@ -75,11 +71,9 @@ def plan_live(
 class _Look:
     """Looks at what a server holds, page by page."""
 
-    def __init__(
-        self, outbox: Outbox, row: int, transport: Transport, patience: Patience, with_values: bool
-    ):
-        self._outbox, self._row, self._transport = outbox, row, transport
-        self._patience, self._with_values = patience, with_values
+    def __init__(self, outbox: Outbox, row: int, reader: Reader, with_values: bool):
+        self._outbox, self._row = outbox, row
+        self._reader, self._with_values = reader, with_values
         self._places = outbox.places(row)
 
     def compare(self, wanted: dict[str, Wanted], found: Plan) -> None:
@@ -115,12 +109,7 @@ class _Look:
 
     def _there(self, references: list[str]) -> dict[str, dict[str, Any]]:
         names = {self._places.get(reference, reference): reference for reference in references}
-        places = list(names)
-        found: dict[str, dict[str, Any]] = {}
-        for start in range(0, len(places), MAX_ENTRIES):
-            part = places[start : start + MAX_ENTRIES]
-            found |= self._patience.ask(partial(read_all, self._transport, part))
-        return {names[place]: resource for place, resource in found.items()}
+        return {names[place]: resource for place, resource in self._reader.read(names).items()}
 
 
 def agree(outbox: Outbox, server: Server, plan: Plan) -> None:

@@ -10,15 +10,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 
 from adapter.errors import UsageError
 from adapter.fhir.json import content_hash, dumps, loads
-from adapter.fhir.transport import Refusal, Transport
+from adapter.fhir.transport import Refusal
 from adapter.fhir.writing import GONE
-from adapter.outbox.patience import Patience
 from adapter.outbox.planner import without_members
 from adapter.outbox.pushing import carry
+from adapter.outbox.reading import Reader
 from adapter.outbox.records import Records
 from adapter.outbox.relay import Connect, PushResult, Relay, Run, connect
 from adapter.outbox.store import Change, Outbox, Server
@@ -84,7 +83,7 @@ def retract(
             run = Run(outbox, row, lambda *_: None, records)
             for _ in range(ROUNDS):
                 carry([Relay(outbox, run, transport, wait, clock, sleep)], release, pushed)
-                _prove(outbox, row, transport, Patience(wait, clock, sleep), every, result)
+                _prove(outbox, row, Reader(transport, wait, clock, sleep), every, result)
                 back = _back_again(outbox.of_subject(row, subject), result)
                 if not back:
                     break
@@ -130,19 +129,14 @@ def _lists_without(of_study: list[Change], patient: str) -> Iterator[Change]:
 
 
 def _prove(
-    outbox: Outbox,
-    row: int,
-    transport: Transport,
-    patience: Patience,
-    every: list[Change],
-    result: Retraction,
+    outbox: Outbox, row: int, reader: Reader, every: list[Change], result: Retraction
 ) -> None:
     refused = {change.reference: change.reason or "refused" for change in outbox.dead(row)}
     result.remains = {}
     for change in every:
         place = change.place or change.reference
         try:
-            patience.ask(partial(transport.get, place))
+            reader.get(place)
         except Refusal as refusal:
             if refusal.status in GONE:
                 continue

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from adapter.fhir.bundles import read_all
 from adapter.fhir.json import equal
 from adapter.fhir.order import is_literal, references
-from adapter.fhir.transport import Refusal, Transport
-from adapter.outbox.patience import Patience
+from adapter.outbox.reading import Reader
 from adapter.outbox.relay import Connect, Progress, as_held, connect
 from adapter.outbox.store import Outbox, Server
 
@@ -60,7 +58,7 @@ def verify(
     row = outbox.server_id(server)
     result = VerifyResult()
     transport = transport_factory(server)
-    reader = _Reader(transport, Patience(wait, clock, sleep))
+    reader = Reader(transport, wait, clock, sleep)
     try:
         with outbox.run(row, "verify") as counts:
             try:
@@ -78,7 +76,7 @@ def verify(
 
 
 def _compare(
-    outbox: Outbox, row: int, reader: _Reader, result: VerifyResult, progress: Progress
+    outbox: Outbox, row: int, reader: Reader, result: VerifyResult, progress: Progress
 ) -> None:
     places = outbox.places(row)
     total = outbox.count(row, "done")
@@ -99,33 +97,6 @@ def _compare(
         progress("verify", result.checked, total)
     # what was refused or given up since may be there all the same, in an earlier version
     result.dangling = sorted(reader.absent(targets - held))
-
-
-class _Reader:
-    """Reads what a server holds, with patience."""
-
-    def __init__(self, transport: Transport, patience: Patience):
-        self._transport, self._patience = transport, patience
-
-    def read(self, places: list[str]) -> dict[str, dict[str, Any]]:
-        """What is there of these, by place."""
-        return self._patience.ask(lambda: read_all(self._transport, places))
-
-    def absent(self, places: Collection[str]) -> Iterator[str]:
-        """Those that the server does not show."""
-        every = iter(sorted(places))
-        while page := list(islice(every, PAGE)):
-            try:
-                found = self.read(page)
-            except Refusal:  # it refuses one of them: which?
-                found = {place: {} for place in page if self._shows(place)}
-            yield from (place for place in page if place not in found)
-
-    def _shows(self, place: str) -> bool:
-        try:
-            return bool(self.read([place]))
-        except Refusal:
-            return False
 
 
 def _pages(held: Iterable[tuple[str, dict[str, Any]]]) -> Iterator[dict[str, dict[str, Any]]]:
