@@ -39,6 +39,7 @@ class Pushed:
     mapped: MapResult
     result: PushResult
     ignores_versions: bool = False  # the server, as a probe found
+    needs_profiles: bool = False  # it refused a profile that it does not know
 
     @property
     def exit(self) -> int:
@@ -230,8 +231,10 @@ def push(
             records=_records(study, settings),
         )
         lessons = box.Lessons(outbox, outbox.server_id(target))
+        letters = box.dead_letters(outbox, target) if result.dead else []
     result.omitted = omitted
-    return Pushed(mapped, result, lessons.ignores_versions)
+    unknown = any(letter.needs_profiles for letter in letters)
+    return Pushed(mapped, result, lessons.ignores_versions, unknown)
 
 
 def _agreed(
@@ -314,7 +317,16 @@ def dead_letter(
         if each.reference == reference
         for origin in each.origins
     ]
-    return {**letter.to_json(with_values), "places": places}
+    hint = {"hint": profiles_hint(server)} if letter.needs_profiles else {}
+    return {**letter.to_json(with_values), **hint, "places": places}
+
+
+def profiles_hint(server: str) -> str:
+    """What to do about a server that refuses a profile because it does not know it."""
+    return (
+        f"the server does not know our profiles: `study-fhir profiles push --server {server}` "
+        "first, where it takes definitions, or `meta-profile: omit` for it in study.yaml"
+    )
 
 
 def retry(study: Study, server: str, references: tuple[str, ...] = ()) -> int:

@@ -400,10 +400,13 @@ class Relay:
         outcome = "forbidden" if refusal.status == 403 else "refused"
         if refusal.status in CONFLICT:
             outcome = "conflict"
-        self._alone(group, Verdict(outcome, refusal.status, issues=refusal.issues))
+        verdict = Verdict(outcome, refusal.status, issues=refusal.issues, said=refusal.said)
+        self._alone(group, verdict)
 
     def _alone(self, group: list[Change], verdict: Verdict) -> None:
         said = f"HTTP {verdict.status} {', '.join(verdict.issues)}".strip()
+        for change in group:
+            change.answer = verdict
         if verdict.outcome == "conflict":
             self._conflict(group, said)
         elif verdict.outcome == "forbidden":

@@ -26,7 +26,8 @@ from adapter.errors import BusyError, OutboxError, Where
 from adapter.fhir.access import Access
 from adapter.fhir.json import dumps, loads
 from adapter.fhir.order import is_last
-from adapter.outbox import ledger
+from adapter.fhir.writing import Verdict
+from adapter.outbox import ledger, refusals
 from adapter.outbox.leases import Lease, Leases, insert_for
 from adapter.outbox.migrations import migrate
 from adapter.outbox.tables import (
@@ -102,6 +103,7 @@ class Change:
     seen: str | None = None  # hash of what the server was last seen to hold
     targets: tuple[str, ...] = ()  # what the content refers to
     body: Any = None  # what is sent: the content, or what this server takes of it
+    answer: Verdict | None = None  # why it is dead or parked, where the server said so
 
     @property
     def is_record(self) -> bool:
@@ -432,6 +434,7 @@ class Outbox:
             self.leases.holds(db, leases)
             tried = int(attempt is not None)
             db.execute(MARKING, [_marked(server, change, tried) for change in changes])
+            refusals.keep(db, server, changes)
             for part in _parts(gone):
                 here = sa.and_(table.c.server == server, table.c.reference.in_(part or []))
                 db.execute(table.update().where(here).values(content=b""))
@@ -552,12 +555,18 @@ class Outbox:
         with self._reading() as db:
             return [Change(*row) for row in db.execute(query)]
 
+    def refused(self, server: int, references: Collection[str]) -> dict[str, refusals.Refused]:
+        """What the server answered to these, by reference, where it is why they are refused."""
+        with self._reading() as db:
+            return refusals.read(db, server, references)
+
     def drop(self, server: int, reference: str, reason: str) -> None:
         """Forget that a resource is wanted; what the server acknowledged before stays known."""
         table = change_table
         here = sa.and_(table.c.server == server, table.c.reference == reference)
         with self._engine.begin() as db:
             db.execute(table.update().where(here).values(state="dropped", reason=reason))
+            refusals.forget(db, server, [reference])
             ledger.append(db, dropped=reference, server=server, at=_now())
 
     def status(self) -> dict[str, Any]:

@@ -49,3 +49,17 @@ def test_each_answer_is_one_line_for_a_program(folder: Path, refusing: str) -> N
     other = json.loads(letters(folder, refusing, "--format", "json")[0])["reference"]
     dropped = study_fhir("dead-letters", "drop", folder, other, "--reason", "why", *asked)
     assert json.loads(dropped.stdout) == {"dropped": other}
+
+
+def test_a_server_that_does_not_know_our_profiles_is_told_of(folder: Path) -> None:
+    issue = {"severity": "error", "code": "processing", "diagnostics": "Unknown profile CANARY"}
+    quirks = Quirks(refused={"Observation": 422}, said={"issue": [issue]})
+    with ScriptedServer(quirks=quirks) as server:
+        pushed = study_fhir("push", folder, "--server", server.url)
+        first, *_ = letters(folder, server.url, "--format", "json")
+        valued, *_ = letters(folder, server.url, "--with-values")
+    assert f"study-fhir profiles push --server {server.url}" in pushed.stderr
+    assert "`meta-profile: omit`" in pushed.stderr
+    assert "profiles push" in json.loads(first)["hint"]
+    assert "CANARY" not in pushed.stdout + pushed.stderr + first
+    assert json.loads(valued)["outcome"]["issues"] == [issue]
