@@ -211,15 +211,13 @@ def push(
             mapped = map_study(study, progress)
         wanted = list(reduced(mapped.resources, _omission(settings), omitted))
         absence = _absence(mapped)
-        if planned or any(policy != "report" for policy in absence.policies.values()):
-            if planned:
-                now = _agreed(planned, outbox, target, wanted, absence, wait, progress)
-            else:
-                now = box.plan(outbox, target, wanted, absence=absence)
-            gone = [item.reference for item in now.items if item.action == "vanished"]
-            box.vanish(outbox, target, gone, absence, allow)
-            if now.is_live:
-                box.agree(outbox, target, now)
+        now = None
+        if planned:
+            now = _agreed(planned, outbox, target, wanted, absence, wait, progress)
+        elif any(policy != "report" for policy in absence.policies.values()):
+            now = box.plan(outbox, target, wanted, absence=absence)
+        if now:
+            _prepare(outbox, target, now, absence, allow)
         result = box.push(
             outbox,
             target,
@@ -235,6 +233,14 @@ def push(
     result.omitted = omitted
     unknown = any(letter.needs_profiles for letter in letters)
     return Pushed(mapped, result, lessons.ignores_versions, unknown)
+
+
+def _prepare(outbox: Outbox, target: Server, now: Plan, absence: box.Absence, allow: bool) -> None:
+    """Want what the plan says beyond the mapped: what vanished, and what drifted."""
+    gone = [item.reference for item in now.items if item.action == "vanished"]
+    box.vanish(outbox, target, gone, absence, allow)
+    if now.is_live:
+        box.agree(outbox, target, now)
 
 
 def _agreed(
