@@ -41,6 +41,7 @@ class Pushed:
     mapped: MapResult
     result: PushResult
     ignores_versions: bool = False  # the server, as a probe found
+    needs_profiles: bool = False  # it refused a profile that it does not know
 
     @property
     def exit(self) -> int:
@@ -139,27 +140,36 @@ def connect(server: ServerSettings) -> Server:
 
 
 def plan(
-    study: Study, server: str, *, live: bool = False, with_values: bool = False
+    study: Study,
+    server: str,
+    *,
+    live: bool = False,
+    with_values: bool = False,
+    wait: float = 60,
+    progress: Progress = silent,
 ) -> tuple[MapResult, Plan]:
-    """What a push would do: create, update, unchanged, vanished; nothing is written.
+    """What a push would do: create, update, retry, unchanged, vanished; nothing is written.
 
-    ``live`` compares with what the server holds instead of what it acknowledged.
+    ``live`` compares with what the server holds instead of what it acknowledged, and waits for it
+    as long as ``wait`` seconds.
     """
     settings = study.settings.server(server)
     target = connect(settings)
-    mapped = map_study(study)
+    mapped = map_study(study, progress)
     omitted: Counter[str] = Counter()
-    wanted = reduced(mapped.resources, _omission(settings), omitted)
+    wanted = list(reduced(mapped.resources, _omission(settings), omitted))
     absence = _absence(mapped)
     with open_outbox(study) as outbox:
         if live:
-            transport = box.connect(target)
-            try:
-                found = box.plan_live(
-                    outbox, target, wanted, transport, absence=absence, with_values=with_values
-                )
-            finally:
-                transport.close()
+            found = box.plan_live(
+                outbox,
+                target,
+                wanted,
+                absence=absence,
+                with_values=with_values,
+                wait=wait,
+                progress=progress,
+            )
         else:
             found = box.plan(outbox, target, wanted, absence=absence, with_values=with_values)
     found.omitted = omitted
@@ -196,9 +206,9 @@ def push(
     """Bring the server in step with the study; only changes are sent, each with proof.
 
     ``allow`` lets more than 5 % go that vanished from full exports. With ``planned``, a file that
-    ``plan --out`` wrote, exactly that plan is carried out: raises UsageError when the study or the
-    server has moved on since. Raises UnavailableError when the server is not back within ``wait``
-    seconds (all is kept).
+    ``plan --out`` wrote, exactly that plan is carried out, a live one over what the server holds:
+    raises UsageError when the study or the server has moved on since. Raises UnavailableError when
+    the server is not back within ``wait`` seconds (all is kept).
     """
     settings = study.settings.server(server)
     target = connect(settings)
@@ -209,12 +219,13 @@ def push(
             mapped = map_study(study, progress)
         wanted = list(reduced(mapped.resources, _omission(settings), omitted))
         absence = _absence(mapped)
-        if planned or any(policy != "report" for policy in absence.policies.values()):
+        now = None
+        if planned:
+            now = _agreed(planned, outbox, target, wanted, absence, wait, progress)
+        elif any(policy != "report" for policy in absence.policies.values()):
             now = box.plan(outbox, target, wanted, absence=absence)
-            if planned:
-                _same_plan(planned, now)
-            gone = [item.reference for item in now.items if item.action == "vanished"]
-            box.vanish(outbox, target, gone, absence, allow)
+        if now:
+            _prepare(outbox, target, now, absence, allow)
         result = box.push(
             outbox,
             target,
@@ -226,32 +237,61 @@ def push(
             records=_records(study, settings),
         )
         lessons = box.Lessons(outbox, outbox.server_id(target))
+        letters = box.dead_letters(outbox, target) if result.dead else []
     result.omitted = omitted
-    return Pushed(mapped, result, lessons.ignores_versions)
+    unknown = any(letter.needs_profiles for letter in letters)
+    return Pushed(mapped, result, lessons.ignores_versions, unknown)
 
 
-def _same_plan(file: Path, now: Plan) -> None:
+def _prepare(outbox: Outbox, target: Server, now: Plan, absence: box.Absence, allow: bool) -> None:
+    """Want what the plan says beyond the mapped: what vanished, and what drifted."""
+    gone = [item.reference for item in now.items if item.action == "vanished"]
+    box.vanish(outbox, target, gone, absence, allow)
+    if now.is_live:
+        box.agree(outbox, target, now)
+
+
+def _agreed(
+    file: Path,
+    outbox: Outbox,
+    target: Server,
+    wanted: list[Any],
+    absence: box.Absence,
+    wait: float,
+    progress: Progress,
+) -> Plan:
+    """The plan of a file, made again. Raises UsageError when it is not the same any more."""
     where = Where(file=str(file))
     try:
         then = loads(file.read_bytes())
-        agreed = (then["server"], then["digest"])
+        agreed, live = (then["server"], then["digest"]), bool(then.get("live"))
     except OSError:
         raise UsageError("the plan cannot be read", where=where) from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise UsageError("this is no plan", where=where, hint="make one: plan --out") from None
+    if live:
+        now = box.plan_live(outbox, target, wanted, absence=absence, wait=wait, progress=progress)
+    else:
+        now = box.plan(outbox, target, wanted, absence=absence)
     if agreed != (now.server, now.digest):
         raise UsageError(
             "this is not what a push would do now: study, server or acknowledgements have changed",
             where=where,
             hint="plan again, look at it, and push that plan",
         )
+    return now
 
 
-def verify(study: Study, server: str, *, progress: Progress = silent) -> VerifyResult:
-    """Does the server still hold what it acknowledged, and does every reference resolve?"""
+def verify(
+    study: Study, server: str, *, wait: float = 60, progress: Progress = silent
+) -> VerifyResult:
+    """Does the server still hold what it acknowledged, and does every reference resolve?
+
+    Raises UnavailableError when the server is not back within ``wait`` seconds.
+    """
     target = connect(study.settings.server(server))
     with open_outbox(study) as outbox:
-        return box.verify(outbox, target, progress=progress)
+        return box.verify(outbox, target, wait=wait, progress=progress)
 
 
 def pull(
@@ -292,13 +332,13 @@ def subject_of(study: Study, record_file: Path) -> str:
 
 
 def retract(study: Study, subject: str, server: str, *, wait: float = 60) -> box.Retraction:
-    """Withdraw one subject, by the id of its Patient, from a server, with proof."""
+    """Withdraw one subject, by the id of its Patient or ``Patient/<id>``, with proof."""
     settings = study.settings.server(server)
     with open_outbox(study) as outbox:
         return box.retract(
             outbox,
             connect(settings),
-            subject,
+            subject.removeprefix("Patient/"),
             release=study.settings.fhir,
             wait=wait,
             records=_records(study, settings),
@@ -323,7 +363,16 @@ def dead_letter(
         if each.reference == reference
         for origin in each.origins
     ]
-    return {**letter.to_json(with_values), "places": places}
+    hint = {"hint": profiles_hint(server)} if letter.needs_profiles else {}
+    return {**letter.to_json(with_values), **hint, "places": places}
+
+
+def profiles_hint(server: str) -> str:
+    """What to do about a server that refuses a profile because it does not know it."""
+    return (
+        f"the server does not know our profiles: `study-fhir profiles push --server {server}` "
+        "first, where it takes definitions, or `meta-profile: omit` for it in study.yaml"
+    )
 
 
 def retry(study: Study, server: str, references: tuple[str, ...] = ()) -> int:

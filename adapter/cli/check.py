@@ -6,15 +6,20 @@ import click
 
 from adapter import service
 from adapter.cli.console import announce, output
-from adapter.cli.options import STUDY
+from adapter.cli.options import FORMAT, STUDY
+from adapter.fhir.json import dumps
 from adapter.study import Study
 
 
 @click.command("check")
 @STUDY
-def command(study: Path) -> None:
+@FORMAT
+def command(study: Path, form: str) -> None:
     """Check study.yaml against its sources: files, columns, codes, units. Maps nothing."""
     found = service.check(Study(study, announce=announce))
+    if form == "json":
+        click.echo(dumps(found))
+        return
     output.print(
         f"in order: {found['recipes']} recipes take every column of {found['sources']} sources "
         f"({found['columns']} columns)"

@@ -1,6 +1,5 @@
 """``study-fhir dead-letters list|show|retry|drop STUDY --server NAME``"""
 
-import json
 from pathlib import Path
 
 import click
@@ -10,6 +9,7 @@ from adapter import service
 from adapter.cli.console import announce, output
 from adapter.cli.options import FORMAT, SERVER, STUDY
 from adapter.errors import EXIT
+from adapter.fhir.json import dumps, pretty
 from adapter.study import Study
 
 
@@ -27,7 +27,7 @@ def list_(study: Path, server: str, form: str) -> int:
     letters = service.dead_letters(Study(study, announce=announce), server)
     if form == "json":
         for letter in letters:
-            click.echo(json.dumps(letter.to_json()))
+            click.echo(dumps(letter.to_json()))
     else:
         table = Table("resource", "state", "reason")
         for letter in letters:
@@ -41,20 +41,25 @@ def list_(study: Path, server: str, form: str) -> int:
 @click.argument("reference", metavar="TYPE/ID")
 @SERVER
 @click.option("--with-values", is_flag=True, help="Show the resource itself (health data).")
-def show(study: Path, reference: str, server: str, with_values: bool) -> None:
+@FORMAT
+def show(study: Path, reference: str, server: str, with_values: bool, form: str) -> None:
     """One refused resource: the reason and the places its values came from (JSON)."""
     found = service.dead_letter(Study(study, announce=announce), server, reference, with_values)
-    click.echo(json.dumps(found, indent=2))
+    click.echo(dumps(found) if form == "json" else pretty(found))
 
 
 @command.command("retry")
 @STUDY
 @click.argument("references", metavar="[TYPE/ID]...", nargs=-1)
 @SERVER
-def retry(study: Path, references: tuple[str, ...], server: str) -> None:
+@FORMAT
+def retry(study: Path, references: tuple[str, ...], server: str, form: str) -> None:
     """Want refused resources again, all of them without a name; the next push sends them."""
     count = service.retry(Study(study, announce=announce), server, references)
-    output.print(f"{count:,} wanted again: push")
+    if form == "json":
+        click.echo(dumps({"retried": count}))
+    else:
+        output.print(f"{count:,} wanted again: push")
 
 
 @command.command("drop")
@@ -62,7 +67,11 @@ def retry(study: Path, references: tuple[str, ...], server: str) -> None:
 @click.argument("reference", metavar="TYPE/ID")
 @SERVER
 @click.option("--reason", required=True, help="Why it is given up; stays on record.")
-def drop(study: Path, reference: str, server: str, reason: str) -> None:
+@FORMAT
+def drop(study: Path, reference: str, server: str, reason: str, form: str) -> None:
     """Give one up until its content changes; what the server holds stays there."""
     service.drop(Study(study, announce=announce), server, reference, reason)
-    output.print("given up until its content changes")
+    if form == "json":
+        click.echo(dumps({"dropped": reference}))
+    else:
+        output.print("given up until its content changes")

@@ -1,12 +1,15 @@
 """``study-fhir plan STUDY --server NAME``"""
 
+import os
+import stat
 from pathlib import Path
 
 import click
 
 from adapter import service
-from adapter.cli.console import announce, output
-from adapter.cli.options import SERVER, STUDY
+from adapter.cli.console import announce, output, progress_bars
+from adapter.cli.options import FORMAT, SERVER, STUDY, WAIT
+from adapter.cli.tables import plan_table
 from adapter.errors import UsageError, Where
 from adapter.fhir.json import dumps
 from adapter.study import Study
@@ -18,16 +21,30 @@ from adapter.study import Study
 @click.option("--live", is_flag=True, help="Compare with what the server holds now.")
 @click.option("--with-values", is_flag=True, help="Show old and new values (health data).")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the plan as JSON.")
-def command(study: Path, server: str, live: bool, with_values: bool, out: Path | None) -> int:
-    """Show what a push would do: create, update, unchanged, vanished. Writes nothing."""
-    mapped, found = service.plan(
-        Study(study, announce=announce), server, live=live, with_values=with_values
-    )
+@WAIT
+@FORMAT
+def command(
+    study: Path,
+    server: str,
+    live: bool,
+    with_values: bool,
+    out: Path | None,
+    wait: float,
+    form: str,
+) -> int:
+    """Show what a push would do: create, update, retry, unchanged, vanished. Writes nothing."""
+    opened = Study(study, announce=announce)
+    with progress_bars() as progress:
+        mapped, found = service.plan(
+            opened, server, live=live, with_values=with_values, wait=wait, progress=progress
+        )
     if out:
-        try:
-            out.write_bytes(dumps(found.to_json()))
-        except OSError:
-            raise UsageError("the file cannot be written", where=Where(file=str(out))) from None
+        _write(out, dumps(found.to_json()))
+    if form == "json":
+        click.echo(dumps(found.to_json()))
+        return service.exit_of(mapped)
+    if found.items:
+        output.print(plan_table(found.items))
     for action, count in found.counts.items():
         output.print(f"{action:<10} {count:>8,}")
     for url, count in found.omitted.items():
@@ -35,3 +52,15 @@ def command(study: Path, server: str, live: bool, with_values: bool, out: Path |
     if mapped.rejects:
         output.print(f"rejected   {len(mapped.rejects):>8,}  (rows and cells; see `map`)")
     return service.exit_of(mapped)
+
+
+def _write(out: Path, plan: bytes) -> None:
+    """Only its owner may read a plan: it names subjects, and may hold values."""
+    try:
+        number = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(number, "wb") as file:
+            if stat.S_ISREG(os.fstat(number).st_mode):  # a pipe or a terminal stays as it is
+                os.fchmod(number, 0o600)  # it may have been there already
+            file.write(plan)
+    except OSError:
+        raise UsageError("the file cannot be written", where=Where(file=str(out))) from None

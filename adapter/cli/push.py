@@ -42,6 +42,8 @@ def command(
             "this server ignores versions, as doctor --probe found: what others changed at the "
             "same time may be overwritten; verify says whether it holds what was sent"
         )
+    if pushed.needs_profiles:
+        announce(service.profiles_hint(server))
     if form == "json":
         click.echo(json.dumps(pushed.to_json()))
         return pushed.exit

@@ -1,6 +1,5 @@
 """``study-fhir retract STUDY SUBJECT --server NAME``"""
 
-import json
 from pathlib import Path
 
 import click
@@ -9,6 +8,7 @@ from adapter import service
 from adapter.cli.console import announce, output
 from adapter.cli.options import FORMAT, SERVER, STUDY, WAIT
 from adapter.errors import EXIT, UsageError
+from adapter.fhir.json import dumps
 from adapter.study import Study
 
 
@@ -28,7 +28,8 @@ def command(
 ) -> int:
     """Withdraw one subject: delete what the server holds of it, and prove that it is gone.
 
-    SUBJECT is the pseudonymous id of the Patient. Nothing of the subject is sent there again.
+    SUBJECT is the pseudonymous id of the Patient, or Patient/<id>. Nothing of the subject is sent
+    there again.
     """
     if (subject is None) == (record_file is None):
         raise UsageError("give either SUBJECT or --record-file")
@@ -37,7 +38,7 @@ def command(
         subject = service.subject_of(opened, record_file)
     found = service.retract(opened, str(subject), server, wait=wait)
     if form == "json":
-        click.echo(json.dumps(found.to_json()))
+        click.echo(dumps(found.to_json()))
     else:
         output.print(f"deleted      {found.deleted:>8,}")
         output.print(f"already gone {found.already_gone:>8,}")

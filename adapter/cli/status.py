@@ -1,18 +1,20 @@
 """``study-fhir status STUDY``"""
 
-import json
 from pathlib import Path
 
 import click
 
 from adapter import service
 from adapter.cli.console import announce
-from adapter.cli.options import STUDY
+from adapter.cli.options import FORMAT, STUDY
+from adapter.fhir.json import dumps, pretty
 from adapter.study import Study
 
 
 @click.command("status")
 @STUDY
-def command(study: Path) -> None:
+@FORMAT
+def command(study: Path, form: str) -> None:
     """What the outbox knows: changes by server, type and state, and the last runs (JSON)."""
-    click.echo(json.dumps(service.status(Study(study, announce=announce)), indent=2))
+    found = service.status(Study(study, announce=announce))
+    click.echo(dumps(found) if form == "json" else pretty(found))

@@ -6,10 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
+from adapter.fhir.json import dumps
+from adapter.outbox import Item
 from adapter.recipes import Reject
 
 SHOWN = 40
+PATHS = 5  # of one resource
 
 
 def ledger_table(ledger: Mapping[str, Any]) -> Table:
@@ -43,3 +47,25 @@ def counts_table(counts: Mapping[str, int]) -> Table:
         table.add_row(kind, f"{count:,}")
     table.add_row("all", f"{sum(counts.values()):,}", style="bold")
     return table
+
+
+def plan_table(items: Sequence[Item], limit: int = SHOWN) -> Table:
+    """What becomes of which resource, and where it differs; values where the plan holds them."""
+    table = Table("action", "resource", "differs at", title="Plan", title_justify="left")
+    for column in table.columns[:2]:
+        column.no_wrap, column.overflow = True, "fold"
+    for item in items[:limit]:
+        places = [_place(change) for change in item.changes[:PATHS]]
+        if len(item.changes) > PATHS:
+            places.append(f"... and {len(item.changes) - PATHS} more")
+        table.add_row(item.action, item.reference, Text("\n".join(places)))
+    if len(items) > limit:
+        table.add_row(f"... and {len(items) - limit:,} more", "see --out", "")
+    return table
+
+
+def _place(change: Mapping[str, Any]) -> str:
+    if "from" not in change:
+        return str(change["path"])
+    old, new = (dumps(change[name]).decode() for name in ("from", "to"))
+    return f"{change['path']} from {old} to {new}"

@@ -21,6 +21,7 @@ from adapter.errors import (
     UnavailableError,
 )
 from adapter.fhir.json import loads_answer
+from adapter.fhir.outcomes import Said, said_of
 from adapter.fhir.writing import BUSY, issue_codes
 
 CLOCKS_APART = 60  # seconds; a token lives for five minutes, and Date is to the second
@@ -43,12 +44,16 @@ class Answer:
 
 
 class Refusal(RefusedError):  # noqa: N818  what a server does, not a defect
-    """A 4xx answer; ``issues`` are the OperationOutcome's codes, ``status`` the HTTP status."""
+    """A 4xx answer; ``issues`` are the OperationOutcome's codes, ``status`` the HTTP status.
 
-    def __init__(self, status: int, issues: tuple[str, ...] = ()):
+    ``said`` is all that the OperationOutcome says; its words are in no text of this error.
+    """
+
+    def __init__(self, status: int, issues: tuple[str, ...] = (), said: Said | None = None):
         super().__init__(f"the server refuses: HTTP {status} {', '.join(issues)}".rstrip())
         self.status = status
         self.issues = issues
+        self.said = said
 
 
 class Unknown(UnavailableError):  # noqa: N818  an outcome, not a defect
@@ -94,7 +99,7 @@ def judged(answer: Answer, has_body: bool) -> Answer:
         error.retry_after = answer.retry_after
         raise error
     if status >= 400:
-        raise Refusal(status, issue_codes(answer.body))
+        raise Refusal(status, issue_codes(answer.body), said_of(answer.body))
     if not isinstance(answer.body, dict) and (has_body or answer.has_content):
         kind = answer.headers.get("content-type", "none").split(";")[0]
         raise ProtocolError(

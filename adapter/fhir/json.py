@@ -32,6 +32,11 @@ def dumps(value: Any) -> bytes:
     return orjson.dumps(value, default=_decimal)
 
 
+def pretty(value: Any) -> str:
+    """JSON for people, over several lines; a Decimal is written with all its digits."""
+    return orjson.dumps(value, default=_decimal, option=orjson.OPT_INDENT_2).decode()
+
+
 def _refuse(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 

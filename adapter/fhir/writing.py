@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adapter.errors import ProtocolError
+from adapter.fhir.outcomes import Said, said_of
 
 GONE = (404, 410)
 BUSY = frozenset((408, 425, 429, 500, 502, 503, 504))
@@ -31,6 +32,7 @@ class Verdict:
     version: str | None = None
     place: str | None = None
     issues: tuple[str, ...] = field(default=())
+    said: Said | None = None  # its OperationOutcome
 
 
 UNKNOWN = Verdict("unknown")
@@ -98,10 +100,11 @@ def entry_verdict(entry: dict[str, Any]) -> Verdict:
     status = int(text) if text.isdigit() else 0
     outcome = judged(status)
     found = version or etag(response.get("etag"))
-    issues = issue_codes(response.get("outcome"))
+    stated = response.get("outcome")
+    said = None if outcome == "done" else said_of(stated)
     if outcome == "done" and place is None and status != 204:
         outcome = "unknown"
-    return Verdict(outcome, status, found, place, issues)
+    return Verdict(outcome, status, found, place, issue_codes(stated), said)
 
 
 def judged(status: int) -> str:

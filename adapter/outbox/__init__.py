@@ -4,8 +4,9 @@ from typing import Any
 
 from adapter.outbox.dead_letters import DeadLetter, dead_letter, dead_letters, drop, retry
 from adapter.outbox.lessons import Lessons
+from adapter.outbox.live import agree, plan_live
 from adapter.outbox.marker import marker_of
-from adapter.outbox.planner import Item, Plan, differences, plan, plan_live
+from adapter.outbox.planner import Item, Plan, differences, plan
 from adapter.outbox.pushing import push
 from adapter.outbox.records import Records
 from adapter.outbox.relay import PushResult, connect
@@ -32,6 +33,7 @@ __all__ = [
     "Retraction",
     "Server",
     "VerifyResult",
+    "agree",
     "connect",
     "dead_letter",
     "dead_letters",

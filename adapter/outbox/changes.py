@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from adapter.fhir.access import Access
 from adapter.fhir.json import loads
 from adapter.fhir.order import is_last
+from adapter.fhir.writing import Verdict
 from adapter.outbox.tables import change_table
 
 CHUNK = 500
@@ -77,6 +78,7 @@ class Change:
     seen: str | None = None  # hash of what the server was last seen to hold
     targets: tuple[str, ...] = ()  # what the content refers to
     body: Any = None  # what is sent: the content, or what this server takes of it
+    answer: Verdict | None = None  # why it is dead or parked, where the server said so
 
     @property
     def is_record(self) -> bool:
@@ -88,6 +90,14 @@ class Change:
         """The content as plain FHIR JSON, parsed anew each time."""
         found: dict[str, Any] = loads(self.content)
         return found
+
+
+class Standing(NamedTuple):
+    """How a resource stands with a server; ``hash`` is that of the content wanted last."""
+
+    state: str
+    hash: str
+    acked_hash: str | None
 
 
 # The columns of a Change in the order of its fields, with its content and without.

@@ -2,53 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from adapter.errors import UsageError
 from adapter.fhir.json import loads
+from adapter.outbox.refusals import Refused
 from adapter.outbox.store import Change, Outbox, Server
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A resource that a server refused; ``content`` are mapped values under a pseudonym."""
+    """A resource that a server refused; ``content`` are mapped values under a pseudonym.
+
+    ``refused`` is what the server answered, where its answer is the reason.
+    """
 
     reference: str
     subject: str
     state: str
     reason: str
     content: dict[str, Any]
+    refused: Refused | None = None
+
+    @property
+    def needs_profiles(self) -> bool:
+        """Whether it was refused for a profile that the server does not know."""
+        return self.refused is not None and self.refused.is_unknown_profile
 
     def to_json(self, with_values: bool = False) -> dict[str, Any]:
-        """The letter as one object, its content only with values."""
-        said = {"reference": self.reference, "state": self.state, "reason": self.reason}
+        """The letter as one object; its content, and what the server wrote, only with values."""
+        said: dict[str, Any] = {
+            "reference": self.reference, "state": self.state, "reason": self.reason,
+        }  # fmt: skip
+        if self.refused:
+            said["outcome"] = self.refused.to_json(with_values)
         return {**said, "resource": self.content} if with_values else said
 
 
 def dead_letters(outbox: Outbox, server: Server) -> list[DeadLetter]:
     """Everything that this server refused, or whose type it closes to us."""
-    return [_letter(change) for change in outbox.dead(outbox.server_id(server))]
+    row = outbox.server_id(server)
+    return _letters(outbox, row, outbox.dead(row))
 
 
 def dead_letter(outbox: Outbox, server: Server, reference: str) -> DeadLetter:
     """One of them. Raises UsageError when there is none of that name."""
-    return _letter(_one(outbox, server, reference))
+    [letter] = _letters(outbox, outbox.server_id(server), [_one(outbox, server, reference)])
+    return letter
 
 
 def retry(outbox: Outbox, server: Server, references: tuple[str, ...]) -> int:
     """Want these again, or all without a name; the next push sends them. Returns how many.
 
-    What others changed is written over: whoever retries a conflict has decided that. Raises
-    UsageError for a name that no dead letter has.
+    What others changed is written over: whoever retries a conflict has decided that, and the ledger
+    says so. Raises UsageError for a name that no dead letter has.
     """
     row = outbox.server_id(server)
     chosen = [_one(outbox, server, name) for name in references] or outbox.dead(row)
+    overwriting = []
     for change in chosen:
         if (change.reason or "").startswith("conflict"):
             change.version = None  # the push looks, and writes over what it finds
+            overwriting.append(change.reference)
         change.state, change.reason = "new", None
-    outbox.mark(row, chosen)
+    named = [change.reference for change in chosen]
+    outbox.mark(row, chosen, said={"retried": named, "overwriting": overwriting})
     return len(chosen)
 
 
@@ -73,6 +93,16 @@ def _one(outbox: Outbox, server: Server, reference: str) -> Change:
     )
 
 
-def _letter(change: Change) -> DeadLetter:
-    content = loads(change.content) if change.content else {}
-    return DeadLetter(change.reference, change.subject, change.state, change.reason or "", content)
+def _letters(outbox: Outbox, row: int, changes: Sequence[Change]) -> list[DeadLetter]:
+    answers = outbox.refused(row, [change.reference for change in changes])
+    return [
+        DeadLetter(
+            reference=change.reference,
+            subject=change.subject,
+            state=change.state,
+            reason=change.reason or "",
+            content=loads(change.content) if change.content else {},
+            refused=answers.get(change.reference),
+        )
+        for change in changes
+    ]

@@ -33,11 +33,12 @@ def recognise(
     before = outbox.moved_from(row, server)
     if before is None:
         return
-    places = [
+    held = (
         change.place or change.reference
-        for change in islice(outbox.acknowledged(row), SAMPLE)
-        if change.action == "put"
-    ]
+        for change in outbox.held_or_wanted(row)
+        if change.acked_hash and change.action == "put"
+    )
+    places = list(islice(held, SAMPLE))
     if places and not patiently(lambda: read_all(transport, places)):
         raise OutboxError(
             f"{server.url} holds nothing of what {server.name!r} acknowledged at {before}",

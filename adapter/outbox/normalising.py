@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from adapter.fhir.json import canonical, normalised
 from adapter.fhir.writing import version_of
+from adapter.outbox.changes import parts
 from adapter.outbox.leases import insert_for
 from adapter.outbox.planner import differences
 from adapter.outbox.store import Outbox
@@ -66,6 +67,11 @@ def tell_apart(outbox: Outbox, server: int, pairs: Pairs) -> Told:
     return told
 
 
+def remembered(outbox: Outbox, server: int, references: Collection[str]) -> dict[str, str]:
+    """The hash of what the server is known to make of these, by reference."""
+    return {name: row.hash for name, row in _remembered(outbox, server, references).items()}
+
+
 def held_hash(resource: Resource) -> str:
     """sha256 of a resource as FHIR compares it."""
     return hashlib.sha256(canonical(normalised(resource))).hexdigest()
@@ -77,11 +83,15 @@ def _paths(sent: Resource, held: Resource) -> set[str]:
     return {re.sub(r"\[\d+\]", "", each["path"]) for each in every}
 
 
-def _remembered(outbox: Outbox, server: int, pairs: Pairs) -> dict[str, Any]:
+def _remembered(outbox: Outbox, server: int, references: Collection[str]) -> dict[str, Any]:
     table = normalised_table
-    query = sa.select(table).where(table.c.server == server, table.c.reference.in_(list(pairs)))
-    with outbox._engine.connect().execution_options(reading=True) as db:
-        return {row.reference: row for row in db.execute(query)}
+    query = sa.select(table).where(table.c.server == server)
+    found = {}
+    with outbox._reading() as db:
+        for part in parts(references):
+            for row in db.execute(query.where(table.c.reference.in_(part or []))):
+                found[row.reference] = row
+    return found
 
 
 def _remember(outbox: Outbox, rows: list[dict[str, Any]]) -> None:

@@ -11,16 +11,15 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Protocol
 
-from adapter.fhir.bundles import read_all
-from adapter.fhir.json import content_hash, equal, without_server_meta
+from adapter.fhir.json import content_hash
 from adapter.fhir.order import is_last, references
-from adapter.fhir.transport import Transport
-from adapter.outbox.identity import recognise
-from adapter.outbox.lessons import Lessons
-from adapter.outbox.store import Change, Outbox, Server
+from adapter.outbox.store import Change, Outbox, Server, Standing
+from adapter.outbox.tables import PENDING
 from adapter.outbox.vanished import Absence
 
-ACTIONS = ("create", "update", "unchanged", "vanished", "held", "retract")
+ACTIONS = ("create", "update", "retry", "unchanged", "vanished", "held", "retract")
+# wanted before and not done: a push tries it again
+TRIED = (*PENDING, "dead", "parked")
 PAGE = 1_000
 NOTHING_ABSENT = Absence()
 
@@ -40,6 +39,22 @@ class Wanted(Protocol):
 def digest_of(each: Wanted) -> str:
     """The hash of its content; what was mapped knows it already."""
     return getattr(each, "digest", None) or content_hash(each.resource)
+
+
+def step_of(before: Standing | Change | None, digest: str) -> str | None:
+    """What a push does with content of this hash: create, update, retry, or leave it unchanged.
+
+    None for what was given up until its content changes. A plan and a push both ask here.
+    """
+    if before is None:
+        return "create"
+    if before.state == "done" and before.acked_hash == digest:
+        return "unchanged"
+    if before.hash == digest and before.state == "dropped":
+        return None
+    if before.hash == digest and before.state in TRIED:
+        return "retry"
+    return "create" if before.acked_hash is None else "update"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +101,8 @@ class Item:
     action: str
     reference: str
     hash: str = ""  # of the content that is wanted
+    held: str = ""  # hash of what a live plan saw on the server,
+    version: str | None = None  # and its version there
     changes: tuple[dict[str, Any], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -103,6 +120,7 @@ class Plan:
     server: str
     items: list[Item] = field(default_factory=list)
     unchanged: int = 0
+    is_live: bool = False  # compared with what the server holds
     omitted: Mapping[str, int] = field(default_factory=dict)  # what the server is spared, by URL
 
     @property
@@ -115,7 +133,10 @@ class Plan:
     @property
     def digest(self) -> str:
         """sha256 of what the plan would do: the same plan, the same digest."""
-        lines = sorted(f"{item.action} {item.reference} {item.hash}" for item in self.items)
+        lines = sorted(
+            f"{item.action} {item.reference} {item.hash} {item.held}".rstrip()
+            for item in self.items
+        )
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
@@ -123,6 +144,7 @@ class Plan:
         return {
             "server": self.server,
             "digest": self.digest,
+            "live": self.is_live,
             "counts": self.counts,
             "omitted": dict(self.omitted),
             "items": [item.to_json() for item in self.items],
@@ -144,68 +166,27 @@ def plan(
     """
     row = outbox.server_id(server)
     found = Plan(server.name)
-    seen = _Seen()
-    for page in _pages(still_wanted(resources, outbox.withdrawn(row))):
-        wanted = {f"{w.resource['resourceType']}/{w.resource['id']}": w.resource for w in page}
-        hashes = {f"{w.resource['resourceType']}/{w.resource['id']}": digest_of(w) for w in page}
-        known = outbox.hashes(row, wanted.keys())
+    seen = Seen()
+    for page in pages(still_wanted(resources, outbox.withdrawn(row))):
+        wanted = {f"{w.resource['resourceType']}/{w.resource['id']}": w for w in page}
+        known = outbox.standing(row, wanted.keys())
         seen.add(wanted)
-        changed = {name for name in wanted if known.get(name) not in (None, hashes[name])}
-        found.unchanged += sum(known.get(name) == digest for name, digest in hashes.items())
+        digests = {reference: digest_of(each) for reference, each in wanted.items()}
+        steps = {name: step_of(known.get(name), digest) for name, digest in digests.items()}
+        changed = [name for name, step in steps.items() if step == "update"]
         before = outbox.contents(row, changed) if changed else {}
-        for reference, resource in wanted.items():
-            if known.get(reference) is None:
-                found.items.append(Item("create", reference, hashes[reference]))
-            elif reference in changed:
-                old = before.get(reference)
-                paths = tuple(differences(old, resource, with_values)) if old else ()
-                found.items.append(Item("update", reference, hashes[reference], paths))
-    found.items += _others(outbox.acknowledged(row), seen, absence)
-    return found
-
-
-def plan_live(
-    outbox: Outbox,
-    server: Server,
-    resources: Iterable[Wanted],
-    transport: Transport,
-    *,
-    absence: Absence = NOTHING_ABSENT,
-    with_values: bool = False,
-) -> Plan:
-    """Compare with what the server holds now, as FHIR compares; reads everything, writes nothing.
-
-    What was acknowledged and is gone is a create, what others changed is an update. Raises what
-    the transport raises.
-    """
-    row = outbox.server_id(server)
-    recognise(outbox, row, server, transport)
-    found = Plan(server.name)
-    places, reading = outbox.places(row), Lessons(outbox, row).reading
-    seen = _Seen()
-    for page in _pages(still_wanted(resources, outbox.withdrawn(row))):
-        wanted = {f"{w.resource['resourceType']}/{w.resource['id']}": w.resource for w in page}
-        seen.add(wanted)
-        names = {places.get(reference, reference): reference for reference in wanted}
-        there = {
-            names[place]: resource
-            for place, resource in read_all(transport, list(names), reading).items()
-        }
-        for reference, resource in wanted.items():
-            digest = content_hash(resource)
-            if reference not in there:
-                found.items.append(Item("create", reference, digest))
-            elif equal(there[reference], resource):
+        for name, step in steps.items():
+            if step == "unchanged":
                 found.unchanged += 1
-            else:
-                held = without_server_meta(there[reference])
-                paths = tuple(differences(held, resource, with_values))
-                found.items.append(Item("update", reference, digest, paths))
-    found.items += _others(outbox.acknowledged(row), seen, absence)
+            elif step is not None:
+                old = before.get(name)
+                paths = differences(old, wanted[name].resource, with_values) if old else ()
+                found.items.append(Item(step, name, digests[name], changes=tuple(paths)))
+    found.items += others(outbox.held_or_wanted(row), seen, absence)
     return found
 
 
-class _Seen:
+class Seen:
     """References that are wanted, eight bytes each, in parts that are sorted one by one."""
 
     def __init__(self) -> None:
@@ -213,6 +194,7 @@ class _Seen:
         self._sorted = False
 
     def add(self, references: Iterable[str]) -> None:
+        """These are wanted."""
         for reference in references:
             mark = _mark(reference)
             self._parts[mark & 255].append(mark)
@@ -233,18 +215,22 @@ def _mark(reference: str) -> int:
     return int.from_bytes(hashlib.blake2b(reference.encode(), digest_size=8).digest())
 
 
-def _others(acknowledged: Iterable[Change], seen: _Seen, absence: Absence) -> Iterator[Item]:
-    """What the server holds and nobody wants any more: vanished, held back, or to be retracted."""
+def others(acknowledged: Iterable[Change], seen: Seen, absence: Absence) -> Iterator[Item]:
+    """What nobody wants any more: vanished, held back, to be retracted, or still on its way."""
     for change in acknowledged:
         if change.is_record or change.reference in seen:
             continue
-        if change.action == "delete":
-            yield Item("retract", change.reference)
+        is_deletion = change.action == "delete"
+        if change.state in PENDING:
+            yield Item("retract" if is_deletion else "retry", change.reference, change.hash)
+        elif is_deletion:
+            continue  # refused: a dead letter, which no push sends again by itself
         elif action := absence.of(change.reference, change.subject, change.source):
             yield Item(action, change.reference)
 
 
-def _pages(resources: Iterable[Wanted]) -> Iterator[list[Wanted]]:
+def pages(resources: Iterable[Wanted]) -> Iterator[list[Wanted]]:
+    """The resources, as many at a time as are looked up together."""
     every = iter(resources)
     while page := list(islice(every, PAGE)):
         yield page

@@ -16,7 +16,7 @@ from adapter.fhir.capability import read_capability
 from adapter.fhir.json import dumps
 from adapter.fhir.transport import Transport
 from adapter.outbox.identity import recognise
-from adapter.outbox.planner import Wanted, digest_of, still_wanted
+from adapter.outbox.planner import Wanted, digest_of, step_of, still_wanted
 from adapter.outbox.records import Records
 from adapter.outbox.relay import Connect, Progress, PushResult, Relay, Run, connect
 from adapter.outbox.store import Change, Outbox, Server, stage_of
@@ -169,11 +169,10 @@ def enqueue(outbox: Outbox, row: int, resources: Iterable[Wanted]) -> int:
         reference = f"{each.resource['resourceType']}/{each.resource['id']}"
         digest = digest_of(each)
         before = known.get(reference)
-        if before and before.state == "done" and before.acked_hash == digest:
-            unchanged += 1
+        step = step_of(before, digest)
+        if step in (None, "unchanged"):
+            unchanged += step == "unchanged"
             continue
-        if before and before.state == "dropped" and before.hash == digest:
-            continue  # given up until its content changes
         change = Change(reference, each.subject, dumps(each.resource), digest)
         change.stage = stage_of(each.resource, each.subject)
         origins = getattr(each, "origins", ())

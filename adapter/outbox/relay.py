@@ -286,7 +286,8 @@ class Relay(Exchange):
         outcome = "forbidden" if refusal.status == 403 else "refused"
         if refusal.status in CONFLICT:
             outcome = "conflict"
-        self._alone(group, Verdict(outcome, refusal.status, issues=refusal.issues))
+        verdict = Verdict(outcome, refusal.status, issues=refusal.issues, said=refusal.said)
+        self._alone(group, verdict)
 
     def _is_alone_next(self, group: list[Change], refusal: Refusal) -> bool:
         """Whether what was refused in a bundle should be tried without one.
@@ -309,6 +310,8 @@ class Relay(Exchange):
 
     def _alone(self, group: list[Change], verdict: Verdict) -> None:
         said = f"HTTP {verdict.status} {', '.join(verdict.issues)}".strip()
+        for change in group:
+            change.answer = verdict
         if verdict.outcome == "conflict":
             self._conflict(group, said)
         elif verdict.outcome == "forbidden":

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 
 from adapter.errors import UsageError
 from adapter.fhir.json import content_hash, dumps, loads
-from adapter.fhir.transport import Refusal, Transport
+from adapter.fhir.transport import Refusal
 from adapter.fhir.writing import GONE
 from adapter.outbox.identity import recognise
 from adapter.outbox.planner import without_members
 from adapter.outbox.pushing import carry
+from adapter.outbox.reading import Reader
 from adapter.outbox.records import Records
 from adapter.outbox.relay import Connect, PushResult, Relay, Run, connect
 from adapter.outbox.store import Change, Outbox, Server
@@ -87,7 +88,7 @@ def retract(
             for _ in range(ROUNDS):
                 carry([Relay(outbox, run, transport, wait, clock, sleep)], release, pushed)
                 every = outbox.of_subject(row, subject)  # others may have added records
-                _prove(outbox, row, transport, every, result)
+                _prove(outbox, row, Reader(transport, wait, clock, sleep), every, result)
                 back = _back_again(outbox.of_subject(row, subject), result)
                 if not back:
                     break
@@ -133,14 +134,14 @@ def _lists_without(of_study: list[Change], patient: str) -> Iterator[Change]:
 
 
 def _prove(
-    outbox: Outbox, row: int, transport: Transport, every: list[Change], result: Retraction
+    outbox: Outbox, row: int, reader: Reader, every: list[Change], result: Retraction
 ) -> None:
     refused = {change.reference: change.reason or "refused" for change in outbox.dead(row)}
     result.remains = {}
     for change in every:
         place = change.place or change.reference
         try:
-            transport.get(place)
+            reader.get(place)
         except Refusal as refusal:
             if refusal.status in GONE:
                 continue

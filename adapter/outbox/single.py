@@ -155,6 +155,6 @@ def _verdict(refusal: Refusal, change: Change) -> Verdict:
     if change.action == "delete" and refusal.status in GONE:
         return Verdict("done", refusal.status)
     if refusal.status in CONFLICT:
-        return Verdict("conflict", refusal.status, issues=refusal.issues)
+        return Verdict("conflict", refusal.status, issues=refusal.issues, said=refusal.said)
     outcome = "forbidden" if refusal.status == 403 else "refused"
-    return Verdict(outcome, refusal.status, issues=refusal.issues)
+    return Verdict(outcome, refusal.status, issues=refusal.issues, said=refusal.said)

@@ -16,6 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from adapter.fhir.json import loads
+from adapter.outbox import ledger, refusals
 from adapter.outbox.changes import (
     BARE,
     CHUNK,
@@ -24,6 +25,7 @@ from adapter.outbox.changes import (
     STORED,
     Change,
     Server,
+    Standing,
     marked,
     parts,
     row_of,
@@ -49,7 +51,7 @@ from adapter.outbox.withdrawals import (
     withdrawn_meanwhile,
 )
 
-__all__ = ["RECORDS", "Change", "Outbox", "Server", "stage_of"]
+__all__ = ["RECORDS", "Change", "Outbox", "Server", "Standing", "stage_of"]
 
 
 class Outbox(Servers, Withdrawals, Looks):
@@ -125,18 +127,17 @@ class Outbox(Servers, Withdrawals, Looks):
                     found[row.reference] = Change(*row)
         return found
 
-    def hashes(self, server: int, references: Collection[str]) -> dict[str, str]:
-        """The acknowledged hash of these resources, where there is one."""
+    def standing(self, server: int, references: Collection[str]) -> dict[str, Standing]:
+        """How these resources stand, those that the outbox knows, by reference."""
         table = change_table
-        query = sa.select(table.c.reference, table.c.acked_hash).where(
-            table.c.server == server, table.c.acked_hash.is_not(None)
+        query = sa.select(table.c.reference, table.c.state, table.c.hash, table.c.acked_hash).where(
+            table.c.server == server
         )
-        found: dict[str, str] = {}
+        found: dict[str, Standing] = {}
         with self._reading() as db:
             for part in parts(references):
-                if part:
-                    rows = db.execute(query.where(table.c.reference.in_(part)))
-                    found.update((row.reference, row.acked_hash) for row in rows)
+                rows = db.execute(query.where(table.c.reference.in_(part or [])))
+                found.update((row[0], Standing(row[1], row[2], row[3])) for row in rows)
         return found
 
     def accepted(self, server: Server) -> set[str]:
@@ -148,10 +149,11 @@ class Outbox(Servers, Withdrawals, Looks):
         with self._reading() as db:
             return set(db.execute(query).scalars())
 
-    def acknowledged(self, server: int) -> Iterator[Change]:
-        """All that the server has acknowledged, without content, page by page."""
+    def held_or_wanted(self, server: int) -> Iterator[Change]:
+        """All that the server has acknowledged or is to get, without content, page by page."""
         table = change_table
-        query = sa.select(*BARE).where(table.c.server == server, table.c.acked_hash.is_not(None))
+        held = sa.or_(table.c.acked_hash.is_not(None), table.c.state.in_(PENDING))
+        query = sa.select(*BARE).where(table.c.server == server, held)
         with self._engine.connect().execution_options(reading=True, yield_per=10_000) as db:
             for row in db.execute(query):
                 yield Change(*row)
@@ -250,10 +252,12 @@ class Outbox(Servers, Withdrawals, Looks):
         leases: Sequence[Lease] = (),
         attempt: dict[str, Any] | None = None,
         records: Sequence[Change] = (),
+        said: dict[str, Any] | None = None,
     ) -> None:
         """Write down the state of these changes, durably, before anything else happens.
 
-        ``records`` of what was acknowledged are wanted from the same moment on.
+        ``records`` of what was acknowledged are wanted from the same moment on; ``said`` is a line
+        of the ledger, where a person decided it.
 
         Raises LeaseLostError when a lease is not ours any more, and writes nothing; when a subject
         was withdrawn since, nothing of that subject: what is on its way is looked at.
@@ -270,11 +274,14 @@ class Outbox(Servers, Withdrawals, Looks):
             self.leases.holds(db, leases)
             if changes:
                 self._mark(db, server, changes, tried=int(attempt is not None))
+                refusals.keep(db, server, changes)
             if records:
                 new = insert_for(db)(change_table).on_conflict_do_nothing()
                 db.execute(new, [row_of(server, record) for record in records])
             if attempt:
                 db.execute(attempt_table.insert().values(server=server, at=now(), **attempt))
+            if said:
+                ledger.append(db, server=server, at=now(), **said)
         if gone:
             raise withdrawn_meanwhile()
 

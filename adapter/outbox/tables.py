@@ -91,6 +91,16 @@ attempt_table = sa.Table(
     sa.Column("proven", sa.Integer, nullable=False),
     sa.Column("status", sa.Integer),  # HTTP
 )
+# What a server answered to what it refused, until that is done or given up: see refusals.py.
+refusal_table = sa.Table(
+    "refusal",
+    metadata,
+    sa.Column("server", sa.Integer, sa.ForeignKey("server.id"), primary_key=True),
+    sa.Column("reference", sa.Text, primary_key=True),
+    sa.Column("status", sa.Integer, nullable=False),  # HTTP
+    sa.Column("issues", sa.Text, nullable=False),  # JSON: codes and places, no words
+    sa.Column("said", sa.LargeBinary, nullable=False),  # JSON: the words, which may hold values
+)
 # What a server taught us: bundle limits, types that are closed, ids that it will not take.
 learnt_table = sa.Table(
     "learnt",

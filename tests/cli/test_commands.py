@@ -130,7 +130,7 @@ def test_push_verify_and_push_again(folder: Path) -> None:
     with EmbeddedServer() as server:
         first = study_fhir("push", folder, "--server", server.url, "--format", "json")
         second = study_fhir("push", folder, "--server", server.url, "--format", "json")
-        checked = study_fhir("verify", folder, "--server", server.url)
+        checked = study_fhir("verify", folder, "--server", server.url, "--format", "json")
         planned = study_fhir("plan", folder, "--server", server.url)
     assert first.returncode == second.returncode == checked.returncode == 0, first.stderr
     assert json.loads(first.stdout)["push"]["created"] == 12
@@ -138,6 +138,10 @@ def test_push_verify_and_push_again(folder: Path) -> None:
     assert (again["created"], again["updated"], again["unchanged"]) == (0, 0, 12)
     assert again["requests"] == 0
     assert "unchanged        12" in planned.stdout
+    found = json.loads(checked.stdout)
+    assert found == {"exit": 0, "checked": found["checked"], "missing": [], "different": [],
+                     "dangling": [], "requeued": 0, "normalised": 0, "normalises": {}}  # fmt: skip
+    assert found["checked"] >= 12
 
 
 def test_exactly_the_plan_is_pushed_or_nothing(folder: Path, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from adapter.outbox import (
     Server,
     VerifyResult,
     dead_letters,
+    plan_live,
     push,
     retry,
     verify,
@@ -353,6 +354,8 @@ def test_s21_a_server_that_drops_an_element_is_settled(bench: Bench) -> None:
     )  # fmt: skip
     assert bench.push(study()).requests == 0
     assert (verified().different, verified().normalised) == ([], 0)
+    live = plan_live(bench.outbox, bench.at, study(), transport_factory=bench.transport)
+    assert (live.unchanged, live.items) == (11, [])
     assert bench.push(study(value=9.5)).updated == 1  # a new version of ours is told of anew
     assert (verified().normalised, verified().normalised) == (1, 0)
     assert bench.push(study(value=9.5)).requests == 0

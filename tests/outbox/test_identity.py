@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from adapter.errors import OutboxError, UnavailableError
-from adapter.fhir.transport import Transport
 from adapter.outbox import Outbox, Server, plan_live, push, retract, verify
 from tests.faults.faults import Fault
 from tests.faults.server import ScriptedServer
@@ -45,8 +43,8 @@ def test_an_empty_server_at_another_port_gets_nothing(
         push(outbox, at, study())
     assert server.url in str(caught.value)
     assert "another name" in (caught.value.hint or "")
-    with pytest.raises(OutboxError), closing(Transport(other.url)) as transport:
-        plan_live(outbox, at, study(), transport)
+    with pytest.raises(OutboxError):
+        plan_live(outbox, at, study())
     with pytest.raises(OutboxError):  # nothing is proven there about what is elsewhere
         retract(outbox, at, name("a"))
     assert other.store.commits == []

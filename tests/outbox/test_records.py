@@ -31,7 +31,7 @@ def held(server: EmbeddedServer, outbox: Outbox, kind: str) -> list[dict[str, An
     """What the server holds of a type that this outbox acknowledged."""
     transport = Transport(server.url)
     row = outbox.server_id(target(server))
-    names = [each.reference for each in outbox.acknowledged(row)]
+    names = [each.reference for each in outbox.held_or_wanted(row)]
     found = [transport.get(name).body for name in names if name.startswith(f"{kind}/")]
     transport.close()
     return found

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from adapter import service
 from adapter.demo.server import EmbeddedServer
 from adapter.errors import UnavailableError, UsageError
 from adapter.fhir.transport import Answer, Refusal, Transport
 from adapter.mapped import Mapped
 from adapter.outbox import Outbox, Server, plan, push, retract, verify
+from adapter.study import Study
 
 
 def target(server: EmbeddedServer) -> Server:
@@ -103,3 +107,10 @@ def test_what_a_server_will_not_delete_is_said(
     assert not done.is_proven
     assert set(done.remains) == {m.reference for m in mapped if m.subject == subject}
     assert "405" in next(iter(done.remains.values()))
+
+
+def test_a_subject_goes_by_its_reference_too(folder: Path, server: EmbeddedServer) -> None:
+    pushed = service.push(Study(folder), server.url)
+    child = first_subject(pushed.mapped.resources)
+    done = service.retract(Study(folder), f"Patient/{child}", server.url)
+    assert (done.subject, done.is_proven) == (child, True)
