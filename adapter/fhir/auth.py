@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import ipaddress
-import random
 import ssl
 import threading
 import time
@@ -26,6 +25,7 @@ from adapter.errors import (
     Where,
 )
 from adapter.fhir.access import Access, Identity, Nobody
+from adapter.fhir.backoff import backoff
 from adapter.fhir.client_keys import ClientKey, read_client_key
 from adapter.fhir.links import base_of
 from adapter.fhir.scopes import missing
@@ -139,7 +139,7 @@ class TokenEndpoint:
             except (AuthenticationError, UnavailableError):
                 if number == TRIES:
                     raise
-            self._sleep(FIRST_DELAY * 2**number * (0.5 + random.random() / 2))  # noqa: S311
+            self._sleep(backoff(number, FIRST_DELAY))
         raise AssertionError("unreachable")
 
     def _grant(self) -> Grant:

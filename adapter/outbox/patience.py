@@ -7,14 +7,13 @@ one: a server that answers, and never gets anything done, is given up as well.
 
 from __future__ import annotations
 
-import random
 import threading
 from collections.abc import Callable
 from typing import Any
 
 from adapter.errors import ProtocolError, UnavailableError
+from adapter.fhir.backoff import backoff
 
-FIRST_DELAY, LONGEST_DELAY = 0.25, 10.0  # seconds
 LISTEN = 0.2  # seconds of real time after which one who waits sees that the run was stopped
 
 
@@ -139,10 +138,9 @@ class Patience:
             ) from None
         if is_away and not self._breaker.open(self):
             return  # another worker knocks already
-        backoff = min(FIRST_DELAY * 2**self._delays, LONGEST_DELAY)
-        jittered = backoff * (0.5 + random.random() / 2)  # noqa: S311  not a secret
+        delay = max(backoff(self._delays), asked)
         self._delays += 1
-        self.sleep(min(max(jittered, asked), left))
+        self.sleep(min(delay, left))
 
     def _over(self, message: str, hint: str, is_away: bool) -> UnavailableError:
         if is_away:

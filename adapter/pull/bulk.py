@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from adapter.errors import AuthenticationError, ProtocolError, StudyFhirError, UnavailableError
+from adapter.fhir.backoff import backoff
 from adapter.fhir.links import ForeignLinkError, own_link
 from adapter.fhir.transport import Answer, Refusal, Transport, judged
 from adapter.fhir.writing import issue_codes
@@ -19,7 +20,7 @@ from adapter.pull.download import Downloads
 from adapter.pull.jobs import File, Job, Jobs
 from adapter.pull.manifest import Manifest, manifest_of
 from adapter.pull.pages import earlier
-from adapter.pull.patience import AwayError, Patience, Sleep, backoff
+from adapter.pull.patience import AwayError, Patience, Sleep
 from adapter.pull.summary import Pulled
 
 ASYNC = {"Prefer": "respond-async", "Accept": "application/fhir+json"}
@@ -149,7 +150,7 @@ class Export:
                 raise AwayError(
                     f"the export is not ready; waited {self._patience.wait:.0f} s", hint=LATER
                 )
-            self._sleep(min(max(backoff(FIRST_DELAY, number, LONGEST_DELAY), asked), left))
+            self._sleep(min(max(backoff(number, FIRST_DELAY, LONGEST_DELAY), asked), left))
             number += 1
 
     def _checked(self, job: Job, answer: Answer) -> Manifest:

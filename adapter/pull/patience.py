@@ -6,14 +6,13 @@ then the request is given up for this run and the others go on.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from typing import TypeVar
 
 from adapter.errors import UnavailableError
+from adapter.fhir.backoff import LONGEST_DELAY, backoff
 from adapter.fhir.transport import Unknown
 
-FIRST_DELAY, LONGEST_DELAY = 0.25, 10.0  # seconds
 TRIES = 3
 AWAY = frozenset((408, 425, 429, 503))  # of the server as a whole, whatever was asked
 
@@ -59,7 +58,7 @@ class Patience:
         if self._away_since is None:
             self._away_since = now
         asked = error.retry_after if isinstance(error, Unknown) else 0.0
-        delay = max(backoff(FIRST_DELAY, self._delays, LONGEST_DELAY), asked)
+        delay = max(backoff(self._delays), asked)
         self._delays += 1
         left = self._away_since + self.wait - now
         if of_one:
@@ -71,9 +70,3 @@ class Patience:
             ) from None
         else:
             self._sleep(min(delay, left))
-
-
-def backoff(first: float, number: int, longest: float) -> float:
-    """Seconds before the next try: doubled each time, and not the same for everybody."""
-    full = min(first * 2.0 ** min(number, 30), longest)
-    return full * (0.5 + random.random() / 2)  # noqa: S311  not a secret
