@@ -226,6 +226,7 @@ def push(
             now = box.plan(outbox, target, wanted, absence=absence)
         if now:
             _prepare(outbox, target, now, absence, allow)
+        box.recall(outbox, target, absence)
         result = box.push(
             outbox,
             target,

@@ -12,7 +12,7 @@ from adapter.outbox.records import Records
 from adapter.outbox.relay import PushResult, connect
 from adapter.outbox.retraction import Retraction, retract
 from adapter.outbox.store import Outbox, Server
-from adapter.outbox.vanished import Absence, vanish
+from adapter.outbox.vanished import Absence, recall, vanish
 from adapter.outbox.verifier import VerifyResult, verify
 
 
@@ -43,6 +43,7 @@ __all__ = [
     "plan",
     "plan_live",
     "push",
+    "recall",
     "retract",
     "retry",
     "status",

@@ -221,8 +221,10 @@ def others(acknowledged: Iterable[Change], seen: Seen, absence: Absence) -> Iter
         if change.is_record or change.reference in seen:
             continue
         is_deletion = change.action == "delete"
-        if change.state in PENDING:
-            yield Item("retract" if is_deletion else "retry", change.reference, change.hash)
+        if change.state in PENDING and is_deletion:
+            yield Item("retract", change.reference, change.hash)
+        elif change.state in PENDING and not absence.held(change.reference, change.subject):
+            yield Item("retry", change.reference, change.hash)
         elif is_deletion:
             continue  # refused: a dead letter, which no push sends again by itself
         elif action := absence.of(change.reference, change.subject, change.source):

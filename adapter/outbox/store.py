@@ -356,6 +356,15 @@ class Outbox(Servers, Withdrawals, Looks):
                 db.execute(table.update().where(here).values(acked_hash=None, version=None))
         return len(references)
 
+    def recall(self, server: int, references: Collection[str]) -> None:
+        """Send these no more; without a hash, any content of theirs is a new one."""
+        table = change_table
+        given_up = {"state": "dropped", "hash": "", "reason": "held back: its rows are rejected"}
+        with self._engine.begin() as db:
+            for part in parts(references):
+                here = sa.and_(table.c.server == server, table.c.reference.in_(part or []))
+                db.execute(table.update().where(here).values(**given_up))
+
 
 def _earliest(db: sa.Connection, server: int) -> int | None:
     """The earliest stage with something left to send."""

@@ -13,6 +13,7 @@ from adapter.errors import UsageError
 from adapter.fhir.json import content_hash, dumps
 from adapter.fhir.order import written_references
 from adapter.outbox.store import Change, Outbox, Server
+from adapter.outbox.tables import PENDING
 
 LIMIT = 0.05  # of what the server acknowledged: more is rather a broken export
 # where "entered in error" is said, by type; a type that cannot say it is left as it is
@@ -44,6 +45,25 @@ class Absence:
         if self.held(reference, subject):
             return "held"
         return None if self.exports.get(source or "") == "delta" else "vanished"
+
+
+def recall(outbox: Outbox, server: Server, absence: Absence) -> int:
+    """Give up what an earlier push queued and is held back now; returns how many.
+
+    The same content is wanted again once its rows, or a consent, let it through.
+    """
+    row = outbox.server_id(server)
+    if not outbox.is_pending(row):
+        return 0
+    held = [
+        change.reference
+        for change in outbox.held_or_wanted(row)
+        if change.state in PENDING
+        and change.action == "put"
+        and absence.held(change.reference, change.subject)
+    ]
+    outbox.recall(row, held)
+    return len(held)
 
 
 def vanish(

@@ -14,7 +14,7 @@ import pytest
 
 from adapter import service
 from adapter.demo.server import EmbeddedServer
-from adapter.errors import ConfigurationError, UsageError
+from adapter.errors import ConfigurationError, UnavailableError, UsageError
 from adapter.mapping import MapResult, map_study
 from adapter.privacy import consent, refusals
 from adapter.settings import ConsentSettings
@@ -368,6 +368,26 @@ def test_d01_nothing_of_the_subject_reaches_the_outbox(
     assert patient(study) not in page
     with pytest.raises(UsageError, match="makes no Patient"):
         service.explain(opened(study), f"Patient/{patient(study)}.gender")
+
+
+def test_d01_what_was_queued_before_is_not_sent_any_more(study: Path) -> None:
+    with EmbeddedServer() as alive:
+        away = f"http://127.0.0.1:{alive.port}/fhir"
+        alive.stop()
+        with pytest.raises(UnavailableError):
+            service.push(opened(study), away, wait=0)
+        assert patient(study) in outbox_text(study)
+        given = (study / "consents.csv").read_text(encoding="utf-8")
+        edit(study, "consents.csv", "father,,1", "father,,0")
+        alive.start()
+        mapped = service.push(opened(study), away).mapped
+        others = [m.reference for m in mapped.resources if m.reference.startswith("Patient/")]
+        assert alive.count("Patient") == len(others) == 1
+        assert service.verify(opened(study), away).missing == []
+        (study / "consents.csv").write_text(given, encoding="utf-8")  # consent after all
+        again = service.push(opened(study), away)
+        assert again.result.created >= 3
+        assert service.verify(opened(study), away).checked >= len(again.mapped.resources)
 
 
 def actions(folder: Path, server: EmbeddedServer) -> dict[str, list[str]]:
