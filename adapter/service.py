@@ -20,7 +20,7 @@ from adapter.fhir.omit import Omission, reduced
 from adapter.fhir.probe import Probed, probe
 from adapter.mapping import MapResult, Progress, map_study, silent
 from adapter.outbox import Outbox, Plan, PushResult, Server, VerifyResult
-from adapter.privacy import id_function
+from adapter.privacy import id_function, write_private
 from adapter.pull import Pulled
 from adapter.pull import pull as pull_cohort
 from adapter.recipes import compile_recipes
@@ -89,8 +89,8 @@ def write_map(mapped: MapResult, out: Path) -> list[Path]:
     except OSError:
         raise UsageError("the folder cannot be made", where=Where(file=str(out))) from None
     files = []
-    for stale in out.glob("*.ndjson"):
-        stale.unlink()
+    for stale in _written_before(out):
+        stale.unlink(missing_ok=True)
     for kind in mapped.counts:
         files.append(out / f"{kind}.ndjson")
         with files[-1].open("wb") as lines:
@@ -100,6 +100,22 @@ def write_map(mapped: MapResult, out: Path) -> list[Path]:
     files.append(out / "ledger.json")
     files[-1].write_bytes(dumps(mapped.ledger))
     return files
+
+
+def _written_before(out: Path) -> list[Path]:
+    """What an earlier ``map`` wrote there, by its ledger. Raises UsageError for files of others."""
+    try:
+        kinds = loads((out / "ledger.json").read_bytes())["resources"]
+    except (OSError, ValueError, KeyError, TypeError):
+        kinds = {}
+    ours = [out / f"{kind}.ndjson" for kind in kinds]
+    for other in sorted(set(out.glob("*.ndjson")) - set(ours)):
+        raise UsageError(
+            "the folder holds a file that map did not write",
+            where=Where(file=str(other)),
+            hint="give a folder of its own with --out: what is stale there is removed",
+        )
+    return ours
 
 
 def write_report(mapped: MapResult, out: Path, *, with_source: bool = False) -> Path:
@@ -112,9 +128,12 @@ def write_report(mapped: MapResult, out: Path, *, with_source: bool = False) -> 
     )
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(page, encoding="utf-8")
+        if not with_source:
+            out.write_text(page, encoding="utf-8")
     except OSError:
         raise UsageError("the file cannot be written", where=Where(file=str(out))) from None
+    if with_source:
+        write_private(out, page.encode())
     return out
 
 
@@ -266,6 +285,7 @@ def _agreed(
     try:
         then = loads(file.read_bytes())
         agreed, live = (then["server"], then["digest"]), bool(then.get("live"))
+        lines = sorted((item["action"], item["reference"]) for item in then["items"])
     except OSError:
         raise UsageError("the plan cannot be read", where=where) from None
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -279,6 +299,12 @@ def _agreed(
             "this is not what a push would do now: study, server or acknowledgements have changed",
             where=where,
             hint="plan again, look at it, and push that plan",
+        )
+    if lines != sorted((item.action, item.reference) for item in now.items):
+        raise UsageError(
+            "the plan was changed after it was made",
+            where=where,
+            hint="a push carries out a whole plan or nothing: plan again",
         )
     return now
 
@@ -329,7 +355,14 @@ def pull(
 
 def subject_of(study: Study, record_file: Path) -> str:
     """The pseudonymous id of the subject whose key, as the sources have it, a file holds."""
-    return study.context.id("Patient", (read_secret(record_file),))
+    record = read_secret(record_file)
+    if "\n" in record:
+        raise UsageError(
+            "the record file holds more than one line",
+            where=Where(file=str(record_file)),
+            hint="one record number, as the sources have it; one subject at a time",
+        )
+    return study.context.id("Patient", (record,))
 
 
 def retract(study: Study, subject: str, server: str, *, wait: float = 60) -> box.Retraction:

@@ -155,14 +155,18 @@ def read_secret(path: Path) -> str:
     """The text of a secret file. Raises ConfigurationError when it cannot be read or is empty."""
     try:
         secret = path.read_text(encoding="utf-8").strip()
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
-            f"the secret file cannot be read: {type(error).__name__}",
+            f"the file cannot be read: {type(error).__name__}",
             where=Where(file=str(path)),
-            hint="create it with mode 0600, holding nothing but the secret",
+            hint="create it with mode 0600, as UTF-8, holding nothing but the secret or number",
         ) from None
     if not secret:
-        raise ConfigurationError("the secret file is empty", where=Where(file=str(path)))
+        raise ConfigurationError(
+            "the file is empty",
+            where=Where(file=str(path)),
+            hint="it holds one line: the secret, token or number",
+        )
     return secret
 
 

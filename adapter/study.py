@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 
-from adapter.errors import ConfigurationError
+from adapter.errors import ConfigurationError, Where
 from adapter.privacy import fingerprint, id_function, study_key
 from adapter.recipes import Scope
 from adapter.settings import StudySettings, load_study
@@ -39,7 +39,18 @@ class Study:
 
     @cached_property
     def key(self) -> bytes:
-        """The study key; a missing one is made on first use."""
+        """The study key; a missing one is made on first use.
+
+        Raises ConfigurationError where an outbox tells of another key before.
+        """
+        state = self.settings.folder / ".study-fhir"
+        known = [*state.glob("*.marker.json"), *state.glob("outbox.sqlite")]
+        if known and not self.settings.key_file.exists():
+            raise ConfigurationError(
+                "the study key is gone, and an outbox was made with it",
+                where=Where(file=str(self.settings.key_file)),
+                hint="restore it from its backup: with another key every resource has another id",
+            )
         return study_key(self.settings.key_file, self._announce)
 
     @cached_property

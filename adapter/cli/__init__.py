@@ -101,6 +101,9 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT.done)
+    except OSError as error:
+        console.print(f"error (files): {_files(error)}", style="red", markup=False, highlight=False)
+        sys.exit(EXIT.configuration if error.filename else EXIT.findings)
     except Exception as error:
         if os.environ.get("STUDY_FHIR_TRACEBACK") == "1":
             raise
@@ -112,6 +115,14 @@ def main() -> None:
             markup=False,
         )
         sys.exit(EXIT.configuration)
+
+
+def _files(error: OSError) -> str:
+    """What the file system says, and of which file; without one it is our own output."""
+    said = f"{type(error).__name__}: {os.strerror(error.errno or 0)}"
+    if error.filename:
+        return f"{said} ({error.filename})\n  hint: may this user read and write it?"
+    return f"{said}\n  hint: the output cannot be written; what was done before stands"
 
 
 def _leave(code: int) -> NoReturn:

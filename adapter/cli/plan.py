@@ -1,7 +1,5 @@
 """``study-fhir plan STUDY --server NAME``"""
 
-import os
-import stat
 from pathlib import Path
 
 import click
@@ -10,8 +8,8 @@ from adapter import service
 from adapter.cli.console import announce, output, progress_bars
 from adapter.cli.options import FORMAT, SERVER, STUDY, WAIT
 from adapter.cli.tables import plan_table
-from adapter.errors import UsageError, Where
 from adapter.fhir.json import dumps
+from adapter.privacy import write_private
 from adapter.study import Study
 
 
@@ -39,7 +37,7 @@ def command(
             opened, server, live=live, with_values=with_values, wait=wait, progress=progress
         )
     if out:
-        _write(out, dumps(found.to_json()))
+        write_private(out, dumps(found.to_json()))
     if form == "json":
         click.echo(dumps(found.to_json()))
         return service.exit_of(mapped)
@@ -52,15 +50,3 @@ def command(
     if mapped.rejects:
         output.print(f"rejected   {len(mapped.rejects):>8,}  (rows and cells; see `map`)")
     return service.exit_of(mapped)
-
-
-def _write(out: Path, plan: bytes) -> None:
-    """Only its owner may read a plan: it names subjects, and may hold values."""
-    try:
-        number = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(number, "wb") as file:
-            if stat.S_ISREG(os.fstat(number).st_mode):  # a pipe or a terminal stays as it is
-                os.fchmod(number, 0o600)  # it may have been there already
-            file.write(plan)
-    except OSError:
-        raise UsageError("the file cannot be written", where=Where(file=str(out))) from None

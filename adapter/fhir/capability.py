@@ -13,6 +13,7 @@ from typing import Any
 
 from adapter.errors import ConfigurationError, ProtocolError
 from adapter.fhir.transport import Refusal, Transport
+from adapter.fhir.writing import GONE
 
 RELEASES = {"4.0": "R4", "4.3": "R4B", "5.0": "R5"}
 
@@ -55,7 +56,14 @@ def read_capability(transport: Transport, release: str | None) -> Capability:
     """
     try:
         body = transport.get("metadata").body
-    except (Refusal, ProtocolError):
+    except Refusal as refusal:
+        if refusal.status in GONE and refusal.said is None:
+            raise ConfigurationError(
+                f"there is no FHIR server at this base URL: HTTP {refusal.status} for metadata",
+                hint="does it end where the FHIR server begins (…/fhir)? nothing was sent",
+            ) from None
+        return Capability()
+    except ProtocolError:
         return Capability()
     if not isinstance(body, dict) or body.get("resourceType") != "CapabilityStatement":
         return Capability()

@@ -15,7 +15,7 @@ from adapter.outbox import ledger
 from adapter.outbox.changes import Server
 from adapter.outbox.database import Database, now
 from adapter.outbox.leases import insert_for
-from adapter.outbox.tables import learnt_table, run_table, server_table
+from adapter.outbox.tables import change_table, learnt_table, run_table, server_table
 from adapter.outbox.withdrawals import bury_lost
 
 
@@ -36,7 +36,10 @@ class Servers(Database):
                 if lost := self._lost():
                     bury_lost(db, lost)
                 return int(key[0]) if key else 0
-            if _place(row.url) != _place(server.url):
+            if _place(row.url) != _place(server.url) and _was_mistaken(db, row.id):
+                db.execute(table.update().where(table.c.id == row.id).values(url=server.url))
+                db.execute(learnt_table.delete().where(learnt_table.c.server == row.id))
+            elif _place(row.url) != _place(server.url):
                 raise OutboxError(
                     f"the server {server.name!r} was at {row.url}, now it is at {server.url}",
                     where=Where(file=self.where),
@@ -107,6 +110,14 @@ class Servers(Database):
                     index_elements=["server", "name"], set_={"value": value}
                 )
             )
+
+
+def _was_mistaken(db: sa.Connection, server: int) -> bool:
+    """Whether nothing was ever acknowledged, nor may be under way: then its address was wrong."""
+    table = change_table
+    told = sa.or_(table.c.acked_hash.is_not(None), table.c.in_flight != "")
+    query = sa.select(table.c.reference).where(table.c.server == server, told).limit(1)
+    return db.execute(query).first() is None
 
 
 def _place(url: str) -> tuple[str, str | None, str]:

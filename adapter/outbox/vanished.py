@@ -71,7 +71,8 @@ def vanish(
 ) -> int:
     """Want what vanished gone, or said to be an error, as its source says; returns how many.
 
-    Raises UsageError when more than 5 % of what was acknowledged would go and ``allow`` is False.
+    Raises UsageError when more than 5 % of what was acknowledged would go and ``allow`` is False,
+    or when something that stays refers to what would be deleted.
     """
     row = outbox.server_id(server)
     known = outbox.known(row, references)
@@ -81,22 +82,49 @@ def vanish(
         if (policy := absence.policies.get(change.source or "", "report")) != "report"
         and change.state == "done"
     ]
+    if any(policy == "delete" for _, policy in chosen):
+        chosen += [(change, "delete") for change in known.values() if _is_empty_list(change)]
     total = outbox.count(row, "done")
     if len(chosen) > LIMIT * total and not allow:
         raise UsageError(
             f"{len(chosen):,} of {total:,} resources would go because their rows are gone",
             hint="is the export whole? if it is, push with --allow",
         )
+    _refuse_dangling(outbox, row, {c.reference for c, policy in chosen if policy == "delete"})
     contents = outbox.contents(row, [change.reference for change, _ in chosen])
     for change, policy in chosen:
         if policy == "delete":
             change.action, change.state = "delete", "new"
+            change.stage = 1 if change.subject else 0  # what lists subjects goes before them
             change.content = dumps(contents[change.reference])
         elif not _said_in_error(change, contents[change.reference]):
             continue
     wanted = [change for change, _ in chosen if change.state == "new"]
     outbox.enqueue(row, [*wanted, *_records_of(outbox, row, wanted)])
     return sum(change.state == "new" for change, _ in chosen)
+
+
+def _is_empty_list(change: Change) -> bool:
+    """Whether it listed subjects of whom none is left: no row of its own, and no longer mapped."""
+    return change.reference.startswith("Group/") and not change.source and change.state == "done"
+
+
+def _refuse_dangling(outbox: Outbox, row: int, deleted: set[str]) -> None:
+    """Raise UsageError when something of a subject that stays refers to what would go.
+
+    What lists subjects (groups) is mapped anew without them, and records go with what they name.
+    """
+    subjects = {change.subject for change in outbox.known(row, deleted).values()} - {""}
+    for subject in sorted(subjects):
+        for change in outbox.of_subject(row, subject):
+            if change.is_record or change.reference in deleted or not change.acked_hash:
+                continue
+            if not deleted.isdisjoint(written_references(change.content)):
+                raise UsageError(
+                    f"{change.reference} stays, and refers to what would be deleted",
+                    hint="its source is a delta export, or reports what vanishes: make that one "
+                    "full with on-vanish: delete too, or `retract` the subject",
+                )
 
 
 def _records_of(outbox: Outbox, row: int, gone: Collection[Change]) -> Iterator[Change]:

@@ -148,6 +148,8 @@ class RecipeCompiler(WideCompiler):
         for name, value in self.spec.get("set", {}).items():
             self._target(name, "set", name)
             known = self._terms(name)
+            if name == "site" and known is None:
+                self._site_known(str(value), "set", name)
             if known is not None and str(value) not in known:
                 raise self._unknown_term(str(value), known, "set", name)
             if self._listed(name) or (name in KEY_FIELDS and known is None):

@@ -176,12 +176,37 @@ class CellCompiler:
         boolean = self.types.get(to, "").startswith("bool")
         texts = {source: term if boolean else str(term) for source, term in codes.items()}
         if to == "unit":
+            self._units_known(texts, *path)
             return texts
+        if to == "site" and (self.recipe.entity, to) not in TERM_TABLES:
+            for source, site in texts.items():
+                self._site_known(site, *path, "codes", source)
         known = self._terms(to)
         for source, term in texts.items():
             if known is not None and not boolean and term not in known:
                 raise self._unknown_term(term, known, *path, "codes", source)
         return texts
+
+    def _units_known(self, units: Mapping[str, str], *path: object) -> None:
+        """Each unit is one that some measurement has."""
+        if self.recipe.entity != "Measurement":
+            return
+        table = self.scope.codes["measurement"]
+        known = {unit for term in table.terms for unit in table.units(term)}
+        for source, unit in units.items():
+            if unit not in known:
+                near = difflib.get_close_matches(unit, sorted(known), 1)
+                hint = f"did you mean {near[0]!r}?" if near else "units are UCUM, as in the table"
+                raise self.error(
+                    f"no measurement has the unit {unit!r}", hint, *path, "codes", source
+                )
+
+    def _site_known(self, site: str, *path: object) -> None:
+        sites = self.scope.settings.sites
+        if site not in sites:
+            near = difflib.get_close_matches(site, list(sites), 1)
+            hint = f"did you mean {near[0]!r}?" if near else "add it under sites:"
+            raise self.error(f"there is no site {site!r}", hint, *path)
 
     def _default(self, spec: Mapping[str, Any], to: str, *path: object) -> str | None:
         term = spec.get("default")
@@ -211,7 +236,7 @@ class CellCompiler:
         file = self.scope.settings.folder / name
         try:
             with file.open(encoding="utf-8-sig", newline="") as lines:
-                return {row["source"]: row["term"] for row in csv.DictReader(lines)}
+                return _once(name, csv.DictReader(lines))
         except (OSError, UnicodeDecodeError):
             raise self.error(
                 f"the code file {name} cannot be read", "is it in the study folder?", *path
@@ -220,6 +245,20 @@ class CellCompiler:
             raise ConfigurationError(
                 "a code file has the columns source and term", where=Where(file=name, line=1)
             ) from None
+
+
+def _once(name: str, rows: csv.DictReader[str]) -> dict[str, str]:
+    """The terms by source code, each code once. Raises ConfigurationError with its line."""
+    found: dict[str, str] = {}
+    for row in rows:
+        if row["source"] in found:
+            raise ConfigurationError(
+                f"the code {row['source']!r} stands twice in a code file",
+                where=Where(file=name, line=rows.line_num),
+                hint="keep one of the two lines: else the last would silently win",
+            )
+        found[row["source"]] = row["term"]
+    return found
 
 
 def _limits(described: DictionaryField | None) -> tuple[Decimal | None, Decimal | None]:

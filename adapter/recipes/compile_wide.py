@@ -112,7 +112,7 @@ class WideCompiler(CellCompiler):
         has = [n for n in ("value", "term", "flag", "absent") if values.get(n) is not None]
         if not has:
             unit.dead = Fault(columns.get("value", ""), "missing-value", "there is no result")
-        elif "value" in has and units and values.get("unit") not in units:
+        elif units and values.get("unit") not in (*units, *(() if "value" in has else (None,))):
             why = f"is none of the units of {values['code']}"
             unit.dead = Fault(columns.get("unit", ""), "wrong-unit", why)
 

@@ -10,6 +10,7 @@ from adapter.recipes.cells import Absent, BadCell, Compared, Defaulted, Parser
 from adapter.sources import Row
 from mappings.entities import Key, Measurement, Subject
 
+BLANKS = "has blanks at its ends, or breaks: it would be another key"
 # Where a missing-value code says why there is no result: it becomes the entity's ``absent``.
 REASONED = frozenset((Measurement, name) for name in ("value", "term", "flag"))
 
@@ -155,7 +156,10 @@ class Recipe:
             unit.claimed.add(part)
             if not unit.row.filled(part):
                 unit.dead = unit.dead or Fault(part, "missing-key", "the key cell is empty")
-            key.append(unit.row.cells.get(part, ""))
+            text = unit.row.cells.get(part, "")
+            if text != text.strip() or not text.isprintable():
+                unit.dead = unit.dead or Fault(part, "malformed-key", BLANKS)
+            key.append(text)
         return tuple(key)
 
     def _link(self, unit: Unit) -> None:

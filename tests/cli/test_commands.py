@@ -208,3 +208,78 @@ def test_help_names_every_command() -> None:
     text = study_fhir("--help").stdout
     for command in ("demo", "check", "map", "plan", "push", "verify", "status", "report", "serve"):
         assert f"  {command} " in text
+
+
+def test_map_leaves_the_files_of_others_alone(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "Encounter.ndjson").write_text("{}\n")
+    done = study_fhir("map", folder, "--out", out)
+    assert (done.returncode, "did not write" in done.stderr) == (2, True)
+    assert (out / "Encounter.ndjson").read_text() == "{}\n"
+    (out / "Encounter.ndjson").unlink()
+    assert study_fhir("map", folder, "--out", out).returncode == 0
+    replace(folder, "lab.csv", (folder / "lab.csv").read_text().partition("\n")[2], "")
+    assert study_fhir("map", folder, "--out", out).returncode == 0
+    assert not (out / "Observation.ndjson").exists()  # stale, and ours
+
+
+def test_a_plan_that_was_edited_is_not_pushed(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "plan.json"
+    with EmbeddedServer() as server:
+        assert study_fhir("plan", folder, "--server", server.url, "--out", file).returncode == 0
+        said = json.loads(file.read_text())
+        said["items"] = said["items"][:1]
+        file.write_text(json.dumps(said))
+        done = study_fhir("push", folder, "--server", server.url, "--plan", file)
+        assert (done.returncode, "was changed" in done.stderr) == (2, True)
+        assert server.count("Patient") == 0
+
+
+def test_a_base_url_without_fhir_gets_nothing(folder: Path) -> None:
+    with EmbeddedServer() as server:
+        wrong = server.url.replace("/fhir", "/fhirx/r4")
+        replace(
+            folder, "study.yaml", "sources:", f"servers: {{hospital: {{url: '{wrong}'}}}}\nsources:"
+        )
+        for words in (("push", folder), ("doctor", folder)):
+            done = study_fhir(*words, "--server", "hospital")
+            assert (done.returncode, "no FHIR server" in done.stderr) == (2, True), done.stderr
+        replace(folder, "study.yaml", wrong, server.url)  # nothing was sent: it was a mistake
+        done = study_fhir("push", folder, "--server", "hospital")
+        assert done.returncode == 0, done.stderr
+
+
+def test_a_lost_key_is_not_replaced_beside_an_outbox(folder: Path) -> None:
+    with EmbeddedServer() as server:
+        assert study_fhir("push", folder, "--server", server.url).returncode == 0
+    key = folder / ".study-fhir" / "study.key"
+    key.unlink()
+    done = study_fhir("map", folder, "--out", folder / "out")
+    assert (done.returncode, "restore it" in done.stderr) == (2, True)
+    assert not key.exists()
+
+
+def test_a_report_with_source_rows_is_for_its_owner_alone(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "report.html"
+    assert study_fhir("report", folder, "--with-source", "--out", out).returncode == 0
+    assert out.stat().st_mode & 0o777 == 0o600
+
+
+def test_output_that_cannot_be_written_is_no_defect(folder: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, "-c", "from adapter.cli import main; main()", "check", str(folder)],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=120,
+        )  # fmt: skip
+    assert "internal error" not in done.stderr
+    assert (done.returncode, "the output cannot be written" in done.stderr) == (1, True)
+
+
+def test_a_record_file_holds_one_record(folder: Path, tmp_path: Path) -> None:
+    record = tmp_path / "record"
+    record.write_text("01\n02\n")
+    done = study_fhir(
+        "retract", folder, "--record-file", record, "--server", "http://127.0.0.1:9/fhir"
+    )
+    assert (done.returncode, "more than one line" in done.stderr) == (2, True)

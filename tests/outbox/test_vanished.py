@@ -92,3 +92,53 @@ def test_a_row_that_is_rejected_now_is_held_not_vanished(
     assert plan.counts["held"] == 1
     assert plan.counts["vanished"] == 0
     assert service.push(Study(folder), server.url).result.deleted == 0
+
+
+def all_full(folder: Path) -> None:
+    settled(folder, "delete")
+    edit(
+        folder,
+        "study.yaml",
+        "file: people.csv",
+        "file: people.csv, export: full, on-vanish: delete",
+    )
+
+
+def without_second_child(folder: Path) -> None:
+    people = (folder / "people.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    (folder / "people.csv").write_text("".join(people[:-1]), encoding="utf-8")
+
+
+def test_a_child_that_vanished_goes_with_its_group_and_leaves_nothing_behind(
+    folder: Path, server: EmbeddedServer
+) -> None:
+    all_full(folder)
+    service.push(Study(folder), server.url)
+    without_second_child(folder)
+    without_last_row(folder)
+    gone = vanished(folder, server)
+    assert {each.partition("/")[0] for each in gone} == {
+        "Group", "Observation", "Patient", "ResearchSubject",
+    }  # fmt: skip
+    assert service.push(Study(folder), server.url, allow=True).result.deleted == len(gone)
+    found = service.verify(Study(folder), server.url)
+    assert (found.missing, found.dangling) == ([], [])
+    assert vanished(folder, server) == []
+
+
+def test_nothing_is_deleted_that_something_else_of_the_child_still_needs(
+    folder: Path, server: EmbeddedServer
+) -> None:
+    edit(
+        folder,
+        "study.yaml",
+        "file: people.csv",
+        "file: people.csv, export: full, on-vanish: delete",
+    )
+    service.push(Study(folder), server.url)
+    without_second_child(folder)
+    without_last_row(folder)  # a delta: its row says nothing by its absence
+    with pytest.raises(UsageError, match="stays, and refers to what would be deleted") as caught:
+        service.push(Study(folder), server.url, allow=True)
+    assert "retract" in (caught.value.hint or "")
+    assert service.verify(Study(folder), server.url).dangling == []

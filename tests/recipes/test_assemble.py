@@ -76,6 +76,7 @@ def test_a_missing_value_code_becomes_a_reason(edit: Callable[..., Path]) -> Non
         ("lab.csv", "a2,02,CRP", "a2,02,XYZ", "lab.csv:4:test", "unknown-code", "row"),
         ("lab.csv", "a2,02", "a2,99", "lab.csv:4:id", "unknown-subject", "row"),
         ("lab.csv", "a2,02", ",02", "lab.csv:4:order", "missing-key", "row"),
+        ("lab.csv", "a2,02", " a2,02", "lab.csv:4:order", "malformed-key", "row"),
         ("lab.csv", ",3,", ",,", "lab.csv:4:result", "missing-value", "row"),
         ("lab.csv", "08:30\na2", "8.30\na2", "lab.csv:3:taken", "impossible-date", "row"),
         ("lab.csv", "02-11 09:00", "02-11 09:00,x", "lab.csv:4", "malformed-row", "row"),
@@ -191,3 +192,36 @@ def test_two_recipes_of_wide_tables_may_share_a_key_and_lose_nothing(
         (("02", "crp"), "2.5"), (("02", "pct"), "0.3"),
     ]  # fmt: skip
     assert assembly.ledger.sums()["people"]["merged"] == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says", "hint"),
+    [
+        ("{site: main}", "{site: mian}", "there is no site 'mian'", "did you mean 'main'?"),
+        ("mg/L: mg/L", "mg/L: mg/l", "no measurement has the unit 'mg/l'", "did you mean 'mg/L'"),
+    ],
+)
+def test_what_no_row_could_mend_is_said_before_any_row(
+    edit: Callable[..., Path], old: str, new: str, says: str, hint: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        run(edit("study.yaml", old, new))
+    assert caught.value.message == says
+    assert caught.value.hint is not None
+    assert caught.value.hint.startswith(hint)
+    assert caught.value.where is not None
+    assert caught.value.where.line
+
+
+def test_a_code_file_has_each_code_once(folder: Path, edit: Callable[..., Path]) -> None:
+    (folder / "codes.csv").write_text("source,term\nCRP,pct\nPCT,pct\nCRP,crp\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="stands twice") as caught:
+        run(edit("study.yaml", "codes: {CRP: crp, PCT: pct}", "codes: codes.csv"))
+    assert str(caught.value.where) == "codes.csv:4"
+
+
+def test_a_missing_result_in_a_foreign_unit_is_a_fault_of_the_row(
+    edit: Callable[..., Path],
+) -> None:
+    folder = edit("lab.csv", "12.50,mg/L", "-99,ng/mL")
+    assert rejects(folder) == [("lab.csv:2:unit", "wrong-unit", "row")]
