@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from adapter.errors import OutboxError, UnavailableError
 from adapter.outbox import Outbox, Server
+from adapter.outbox.store import Change
 from adapter.outbox.tables import metadata
 from tests.outbox.conftest import open_outbox
 
@@ -161,8 +162,19 @@ def test_another_server_of_the_same_name_is_refused(folder: Path) -> None:
     with open_outbox(folder) as outbox:
         row = outbox.server_id(Server("main", "https://one.test:8443/fhir"))
         assert outbox.server_id(Server("main", "https://one.test:9443/fhir/")) == row
+        held = Change("Patient/p", "p", b"{}", "h", "done", acked_hash="h", version="1")
+        outbox.enqueue(row, [held])
         with pytest.raises(OutboxError, match=r"was at https://one.test:8443/fhir, now"):
             outbox.server_id(Server("main", "https://two.test/fhir"))
+
+
+def test_an_address_by_which_nothing_was_ever_acknowledged_was_a_mistake(folder: Path) -> None:
+    with open_outbox(folder) as outbox:
+        row = outbox.server_id(Server("main", "https://one.test/fhri"))
+        outbox.enqueue(row, [Change("Patient/p", "p", b"{}", "h")])
+        outbox.learn(row, "write", "single")
+        assert outbox.server_id(Server("main", "https://one.test/fhir")) == row
+        assert outbox.learnt(row) == {}
 
 
 def test_two_processes_that_make_a_postgresql_outbox_at_once(postgresql: str) -> None:
