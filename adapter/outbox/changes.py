@@ -76,7 +76,7 @@ class Change:
     place: str | None = None
     in_flight: str = ""  # hashes of what was sent before and not acknowledged
     seen: str | None = None  # hash of what the server was last seen to hold
-    targets: tuple[str, ...] = ()  # what the content refers to
+    targets: tuple[str, ...] = ()  # what the content refers to by Type/id
     body: Any = None  # what is sent: the content, or what this server takes of it
     answer: Verdict | None = None  # why it is dead or parked, where the server said so
 

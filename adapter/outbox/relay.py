@@ -83,7 +83,8 @@ class Relay(Exchange):
         try:
             for _, changes in claimed:
                 for change in changes:
-                    change.targets = written_references(change.content)
+                    found = written_references(change.content)
+                    change.targets = tuple(filter(is_literal, dict.fromkeys(found)))
             puts = [[c for c in changes if c.action == "put"] for _, changes in claimed]
             if self.lessons.closed:
                 puts = [self._open(changes) for changes in puts]
@@ -128,7 +129,7 @@ class Relay(Exchange):
             for group in bundle
             for change in group
             for target in change.targets
-            if is_literal(target) and target not in inside and target not in self.held
+            if target not in inside and target not in self.held
         }
         if wanted:
             known = self.outbox.known(self.row, wanted)
@@ -139,7 +140,7 @@ class Relay(Exchange):
                 target
                 for change in group
                 for target in change.targets
-                if is_literal(target) and target not in self.held and target not in inside
+                if target not in self.held and target not in inside
             }
             if missing:
                 refused = not missing.isdisjoint(ours | self.lost)

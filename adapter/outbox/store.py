@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import cache
 from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +18,7 @@ import sqlalchemy as sa
 
 from adapter.fhir.json import loads
 from adapter.outbox import ledger, refusals
+from adapter.outbox.bulk import execute_many
 from adapter.outbox.changes import (
     BARE,
     CHUNK,
@@ -177,13 +179,8 @@ class Outbox(Servers, Withdrawals, Looks):
             return
         # what is worked on together lies together: fewer pages to write
         every.sort(key=attrgetter("stage", "subject", "reference"))
-        kept = ("subject", "stage", "action", "content", "hash", "state", "reason", "source")
         with self._engine.begin() as db:
-            statement = insert_for(db)(change_table)
-            new = {name: statement.excluded[name] for name in kept}
-            upsert = statement.on_conflict_do_update(
-                index_elements=["server", "reference"], set_=new
-            )
+            upsert = _wanting(insert_for(db))
             gone = set(db.execute(BURIED, {"at": server}).scalars())
             rows = [
                 row_of(server, change)
@@ -191,7 +188,7 @@ class Outbox(Servers, Withdrawals, Looks):
                 if change.subject not in gone or change.action == "delete"
             ]
             for start in range(0, len(rows), CHUNK):
-                db.execute(upsert, rows[start : start + CHUNK])
+                execute_many(db, upsert, rows[start : start + CHUNK])
 
     def claim(self, server: int, entries: int) -> list[tuple[Lease, list[Change]]]:
         """Subjects with something to send, leased to this process, each with all its changes.
@@ -287,7 +284,7 @@ class Outbox(Servers, Withdrawals, Looks):
 
     def _mark(self, db: sa.Connection, server: int, changes: Sequence[Change], tried: int) -> None:
         table = change_table
-        db.execute(MARKING, [marked(server, change, tried) for change in changes])
+        execute_many(db, MARKING, [marked(server, change, tried) for change in changes])
         gone = [change.reference for change in changes if change.state == "withdrawn"]
         for part in parts(gone):
             here = sa.and_(
@@ -364,6 +361,17 @@ class Outbox(Servers, Withdrawals, Looks):
             for part in parts(references):
                 here = sa.and_(table.c.server == server, table.c.reference.in_(part or []))
                 db.execute(table.update().where(here).values(**given_up))
+
+
+@cache
+def _wanting(insert: Any) -> Any:
+    """The statement that wants content; what was acknowledged stays."""
+    kept = ("subject", "stage", "action", "content", "hash", "state", "reason", "source")
+    statement = insert(change_table)
+    return statement.on_conflict_do_update(
+        index_elements=["server", "reference"],
+        set_={name: statement.excluded[name] for name in kept},
+    )
 
 
 def _earliest(db: sa.Connection, server: int) -> int | None:
