@@ -64,7 +64,7 @@ def bundle_verdicts(changes: Sequence[Any], body: Any) -> dict[str, Verdict]:
         else:
             nameless.append(verdict)
     left = [change for change in changes if change.reference not in verdicts]
-    if len(entries) == len(changes) and _in_order(changes, entries, verdicts):
+    if left and len(entries) == len(changes) and _in_order(changes, entries, verdicts):
         # every entry that names itself stands where it was asked: the others do too
         for change, verdict in zip(left, nameless, strict=True):
             verdicts[change.reference] = (

@@ -154,7 +154,7 @@ def measure(study: Path, url: str | None, size: int) -> dict[str, float]:
             _await(port)
             sink_url = f"http://127.0.0.1:{port}/fhir"
             figures["sink, raw, a second"] = raw_rate(sink_url, mapped)
-            figures["sink, push, a second"] = push_rate(folder, "sink.sqlite", sink_url, mapped, 1)
+            figures["sink, push, a second"] = push_rate(folder, "sink.sqlite", sink_url, mapped, 2)
         finally:
             sink.kill()
             sink.wait()
