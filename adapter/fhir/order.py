@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 _WRITTEN = re.compile(rb'"reference":"([^"\\]+)"')
+_TARGET = re.compile(rb'"reference":"([A-Z][A-Za-z0-9]*/[^"\\/]+)"')
 LAST = frozenset(("Group", "List", "Provenance"))
 
 
@@ -33,6 +34,11 @@ def written_references(content: bytes) -> tuple[str, ...]:
     A text that spells one has its quotes escaped, so it is none.
     """
     return tuple(found.decode() for found in _WRITTEN.findall(content))
+
+
+def written_targets(content: bytes) -> tuple[str, ...]:
+    """What a resource's JSON refers to by ``Type/id``, each once: see ``is_literal``."""
+    return tuple(dict.fromkeys(found.decode() for found in _TARGET.findall(content)))
 
 
 def is_literal(target: str) -> bool:

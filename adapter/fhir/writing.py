@@ -136,6 +136,14 @@ def location(entry: dict[str, Any]) -> tuple[str | None, str | None]:
 
 def place_of(text: str) -> tuple[str | None, str | None]:
     """``Type/id`` and version of a location, relative or absolute."""
+    kind, _, rest = text.partition("/")
+    given, _, version = rest.partition("/_history/")
+    if version and kind[:1].isupper() and not ("/" in given or "/" in version or "?" in version):
+        return f"{kind}/{given}", version
+    return _place_of_any(text)
+
+
+def _place_of_any(text: str) -> tuple[str | None, str | None]:
     parts = text.split("?")[0].rstrip("/").split("/")
     version = None
     if len(parts) >= 4 and parts[-2] == "_history":

@@ -21,6 +21,7 @@ ACTIONS = ("create", "update", "retry", "unchanged", "vanished", "held", "retrac
 # wanted before and not done: a push tries it again
 TRIED = (*PENDING, "dead", "parked")
 PAGE = 1_000
+MARKS = (1 << 64) - 1
 NOTHING_ABSENT = Absence()
 
 
@@ -211,8 +212,8 @@ class Seen:
 
 
 def _mark(reference: str) -> int:
-    """Eight bytes that stand for a reference."""
-    return int.from_bytes(hashlib.blake2b(reference.encode(), digest_size=8).digest())
+    """Eight bytes that stand for a reference within this process (SipHash, with its own key)."""
+    return hash(reference) & MARKS
 
 
 def others(acknowledged: Iterable[Change], seen: Seen, absence: Absence) -> Iterator[Item]:

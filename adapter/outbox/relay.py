@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from adapter.errors import BusyError, ProtocolError, UnavailableError
 from adapter.fhir.bundles import NO_BUNDLES, packed, takes_bundles
-from adapter.fhir.order import is_literal, written_references
+from adapter.fhir.order import written_targets
 from adapter.fhir.transport import Failing, Refusal, TooSlow, Transport, Unknown, busy
 from adapter.fhir.writing import BUSY, CONFLICT, Verdict
 from adapter.outbox.exchange import SETTLED, Exchange
@@ -83,8 +83,7 @@ class Relay(Exchange):
         try:
             for _, changes in claimed:
                 for change in changes:
-                    found = written_references(change.content)
-                    change.targets = tuple(filter(is_literal, dict.fromkeys(found)))
+                    change.targets = written_targets(change.content)
             puts = [[c for c in changes if c.action == "put"] for _, changes in claimed]
             if self.lessons.closed:
                 puts = [self._open(changes) for changes in puts]

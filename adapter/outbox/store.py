@@ -138,8 +138,8 @@ class Outbox(Servers, Withdrawals, Looks):
         found: dict[str, Standing] = {}
         with self._reading() as db:
             for part in parts(references):
-                rows = db.execute(query.where(table.c.reference.in_(part or [])))
-                found.update((row[0], Standing(row[1], row[2], row[3])) for row in rows)
+                rows = db.execute(query.where(table.c.reference.in_(part or []))).all()
+                found.update((row[0], Standing(*row[1:])) for row in rows)
         return found
 
     def accepted(self, server: Server) -> set[str]:
@@ -223,7 +223,7 @@ class Outbox(Servers, Withdrawals, Looks):
         found: dict[str, list[Change]] = {}
         with self._reading() as db:
             for part in parts(subjects):
-                for row in db.execute(query.where(table.c.subject.in_(part or []))):
+                for row in db.execute(query.where(table.c.subject.in_(part or []))).all():
                     found.setdefault(row.subject, []).append(Change(*row))
         for changes in found.values():  # in SQL, this order would walk the whole table by its key
             changes.sort(key=lambda change: change.reference)
