@@ -9,14 +9,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from contextlib import closing
 
 from adapter.errors import AuthenticationError, UnavailableError
 from adapter.fhir.capability import read_capability
 from adapter.fhir.json import dumps
-from adapter.fhir.transport import Transport
 from adapter.outbox.identity import recognise
 from adapter.outbox.planner import Wanted, digest_of, step_of, still_wanted
+from adapter.outbox.reading import Reader
 from adapter.outbox.records import Records
 from adapter.outbox.relay import Connect, Progress, PushResult, Relay, Run, connect
 from adapter.outbox.store import Change, Outbox, Server, stage_of
@@ -51,7 +51,9 @@ def push(
     with outbox.run(row, "push") as counts:
         try:
             if outbox.moved_from(row, server):
-                _recognise(outbox, row, server, transport_factory(server), (wait, clock, sleep))
+                with closing(transport_factory(server)) as transport:
+                    patient = Reader(transport, wait, clock, sleep)
+                    recognise(outbox, row, server, transport, patient.ask)
             result.unchanged = enqueue(outbox, row, resources)
             if outbox.is_pending(row):
                 run = Run(outbox, row, progress, records, workers)
@@ -63,17 +65,6 @@ def push(
         finally:
             counts.update(result.to_json())
     return result
-
-
-def _recognise(
-    outbox: Outbox, row: int, server: Server, transport: Transport, patience: tuple[Any, ...]
-) -> None:
-    """Look whether a server at another port is the same one, as patiently as a push is."""
-    asking = Relay(outbox, Run(outbox, row, lambda *_: None), transport, *patience)
-    try:
-        recognise(outbox, row, server, transport, asking.patience.ask)
-    finally:
-        transport.close()
 
 
 def carry(relays: list[Relay], release: str, result: PushResult) -> None:

@@ -83,12 +83,12 @@ def retract(
         try:
             pushed = PushResult()
             run = Run(outbox, row, lambda *_: None, records)
-            asking = Relay(outbox, run, transport, wait, clock, sleep)
-            recognise(outbox, row, server, transport, asking.patience.ask)
+            reader = Reader(transport, wait, clock, sleep)
+            recognise(outbox, row, server, transport, reader.ask)
             for _ in range(ROUNDS):
                 carry([Relay(outbox, run, transport, wait, clock, sleep)], release, pushed)
                 every = outbox.of_subject(row, subject)  # others may have added records
-                _prove(outbox, row, Reader(transport, wait, clock, sleep), every, result)
+                _prove(outbox, row, reader, every, result)
                 back = _back_again(outbox.of_subject(row, subject), result)
                 if not back:
                     break
