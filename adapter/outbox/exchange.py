@@ -194,7 +194,7 @@ class Exchange:
         status: int | None = None,
         records: Sequence[Change] = (),
     ) -> None:
-        proven = sum(change.state in ("done", "withdrawn") for change in changes)
+        proven = sum(change.state in SETTLED for change in changes)
         attempt = outcome and {
             "entries": len(changes), "outcome": outcome, "proven": proven, "status": status,
         }  # fmt: skip

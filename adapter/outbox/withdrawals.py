@@ -24,9 +24,8 @@ class Withdrawals(Database):
 
     def withdrawn(self, server: int) -> frozenset[str]:
         """The subjects that were withdrawn from a server."""
-        query = sa.select(tombstone_table.c.subject).where(tombstone_table.c.server == server)
         with self._reading() as db:
-            return frozenset(db.execute(query).scalars())
+            return frozenset(db.execute(BURIED, {"at": server}).scalars())
 
     def withdraw(self, server: int, subject: str, deletions: Sequence[Change]) -> None:
         """Block a subject for ever and want its resources gone, in one transaction."""
