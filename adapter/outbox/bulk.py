@@ -22,19 +22,20 @@ def _compiled(statement: Statement, dialect: sa.Dialect, names: tuple[str, ...])
     return statement.compile(dialect=dialect, column_keys=keys)
 
 
-def execute_many(db: sa.Connection, statement: Statement, rows: Sequence[Row]) -> None:
-    """Execute a statement once for each row; rows have the same names, values as the driver's.
+def execute_many(db: sa.Connection, statement: Statement, rows: Sequence[Row]) -> int:
+    """Execute a statement once for each row, and tell how many rows of its table it changed.
+
+    All have the same names, and their values are the driver's own.
 
     Give the same statement object each time: it is what the compiled text is remembered by.
     """
     if not rows:
-        return
+        return 0
     compiled = _compiled(statement, db.dialect, tuple(rows[0]))
     constants = {name: value for name, value in compiled.params.items() if name not in rows[0]}
     if constants:
         rows = [constants | row for row in rows]
     if not compiled.positional:
-        db.exec_driver_sql(str(compiled), list(rows))
-        return
+        return db.exec_driver_sql(str(compiled), list(rows)).rowcount
     values = itemgetter(*compiled.positiontup)
-    db.exec_driver_sql(str(compiled), [values(row) for row in rows])
+    return db.exec_driver_sql(str(compiled), [values(row) for row in rows]).rowcount

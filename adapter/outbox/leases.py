@@ -20,24 +20,32 @@ from typing import Any
 import sqlalchemy as sa
 
 from adapter.errors import BusyError
+from adapter.outbox.bulk import execute_many
 from adapter.outbox.tables import PENDING, change_table, lease_table
 
 LEASE = 180.0  # seconds: longer than the deadline of any one request
 
-# The leases with these subjects and fences; by their subjects the database finds them.
-ARE = sa.and_(
-    lease_table.c.server == sa.bindparam("at"),
-    lease_table.c.subject.in_(sa.bindparam("subjects", expanding=True)),
-    sa.tuple_(lease_table.c.subject, lease_table.c.fence).in_(
-        sa.bindparam("fences", expanding=True)
-    ),
+_ONE = sa.and_(
+    lease_table.c.server == sa.bindparam("at"), lease_table.c.subject == sa.bindparam("of")
 )
-
-ON_ITS_WAY = (
+_FENCED = sa.and_(_ONE, lease_table.c.fence == sa.bindparam("fenced"))
+_OURS = sa.and_(_FENCED, lease_table.c.owner == sa.bindparam("by"))
+TAKE_OVER = (
     lease_table.update()
-    .where(lease_table.c.server == sa.bindparam("at"), lease_table.c.subject == sa.bindparam("of"))
-    .values(sending=sa.bindparam("lines"))
+    .where(_FENCED)
+    .values(
+        owner=sa.bindparam("by"),
+        fence=lease_table.c.fence + 1,
+        until=sa.bindparam("till"),
+        sending="",
+    )
 )
+RENEW = (
+    lease_table.update()
+    .where(_OURS)
+    .values(until=sa.bindparam("till"), sending=sa.bindparam("lines"))
+)
+RELEASE = lease_table.update().where(_OURS).values(owner="", until=0.0)
 _FLYING = sa.bindparam("flying", type_=sa.Text)
 LOOK_FIRST = (
     change_table.update()
@@ -150,30 +158,22 @@ class Leases:
     def _renew(
         self, db: sa.Connection, server: int, rows: Sequence[sa.Row[Any]], now: float
     ) -> dict[str, int]:
-        """Take these over with the next fence, where nobody was faster; fences by subject."""
-        table = lease_table
-        if not rows:
-            return {}
-        taken = db.execute(
-            table.update()
-            .where(ARE)
-            .values(owner=self.owner, fence=table.c.fence + 1, until=now + LEASE, sending="")
-            .returning(table.c.subject, table.c.fence),
-            _these(server, [(row.subject, row.fence) for row in rows]),
-        )
-        return {row.subject: row.fence for row in taken}
+        """Take these over with the next fence, while they are locked; fences by subject."""
+        leases = [Lease(server, row.subject, row.fence) for row in rows]
+        execute_many(db, TAKE_OVER, [self._row(lease, till=now + LEASE) for lease in leases])
+        return {lease.subject: lease.fence + 1 for lease in leases}
 
     def _first(
         self, db: sa.Connection, server: int, subjects: Sequence[str], now: float
     ) -> dict[str, int]:
         """Be the first owner of these, where nobody was faster; fences by subject."""
-        table = lease_table
         if not subjects:
             return {}
         rows = [{"server": server, "subject": subject, "owner": self.owner, "fence": 1,
                  "until": now + LEASE} for subject in subjects]  # fmt: skip
-        made = insert_for(db)(table).values(rows).on_conflict_do_nothing()
-        return dict.fromkeys(db.execute(made.returning(table.c.subject)).scalars(), 1)
+        made = insert_for(db)(lease_table).on_conflict_do_nothing()
+        taken = db.execute(made.returning(lease_table.c.subject), rows)
+        return dict.fromkeys(taken.scalars(), 1)
 
     def holds(
         self,
@@ -188,29 +188,27 @@ class Leases:
         """
         if not leases:
             return
-        until = self.now(db) + LEASE
-        if self._update(db, leases, until=until, sending="") != len(leases):
+        till = self.now(db) + LEASE
+        rows = [
+            self._row(lease, till=till, lines="\n".join(sending.get(lease.subject, ())))
+            for lease in leases
+        ]
+        if execute_many(db, RENEW, rows) != len(leases):
             raise LeaseLostError(
                 "another process has taken over what this one was working on",
                 hint="nothing is lost: what this one sent is looked at by the other",
             )
-        if sending:
-            rows = [{"at": lease.server, "of": lease.subject,
-                     "lines": "\n".join(sending.get(lease.subject, ()))}
-                    for lease in leases]  # fmt: skip
-            db.execute(ON_ITS_WAY, rows)
 
     def release(self, leases: Sequence[Lease]) -> None:
         """Give leases back."""
         if leases:
             with self._engine.begin() as db:
-                self._update(db, leases, owner="", until=0.0)
+                execute_many(db, RELEASE, [self._row(lease) for lease in leases])
 
-    def _update(self, db: sa.Connection, leases: Sequence[Lease], **values: Any) -> int:
-        """Change those of these leases that are still ours; how many they were."""
-        statement = lease_table.update().where(ARE, lease_table.c.owner == self.owner)
-        fences = [(lease.subject, lease.fence) for lease in leases]
-        return db.execute(statement.values(**values), _these(leases[0].server, fences)).rowcount
+    def _row(self, lease: Lease, **values: Any) -> dict[str, Any]:
+        """The parameters of a statement on a lease of ours."""
+        names = {"at": lease.server, "of": lease.subject, "fenced": lease.fence, "by": self.owner}
+        return names | values
 
     def taken(self, server: int) -> dict[str, str]:
         """The subjects that other owners hold now, with their owner."""
@@ -238,11 +236,6 @@ def _look_first(db: sa.Connection, server: int, sending: str) -> None:
     """What an owner of the past had on its way may have arrived, or may arrive yet."""
     lines = (line.split() for line in sending.splitlines())
     db.execute(LOOK_FIRST, [{"at": server, "of": name, "flying": hash_} for name, hash_ in lines])
-
-
-def _these(server: int, fences: Sequence[tuple[str, int]]) -> dict[str, Any]:
-    """The parameters of ``ARE``."""
-    return {"at": server, "subjects": [subject for subject, _ in fences], "fences": fences}
 
 
 def insert_for(db: sa.Connection) -> Callable[..., sa.dialects.postgresql.Insert]:

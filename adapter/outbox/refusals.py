@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from adapter.outbox.store import Change
 
 CHUNK = 500
+ANY_REFUSED = (
+    sa.select(refusal_table.c.reference)
+    .where(refusal_table.c.server == sa.bindparam("at"))
+    .limit(1)
+)
 DECIDED = ("done", "withdrawn", "dropped")
 
 
@@ -56,8 +61,7 @@ def keep(db: sa.Connection, server: int, changes: Sequence[Change]) -> None:
 
 
 def _any(db: sa.Connection, server: int) -> bool:
-    known = sa.select(refusal_table.c.reference).where(refusal_table.c.server == server)
-    return db.execute(known.limit(1)).first() is not None
+    return db.execute(ANY_REFUSED, {"at": server}).first() is not None
 
 
 def forget(db: sa.Connection, server: int, references: Sequence[str]) -> None:

@@ -276,7 +276,7 @@ class Outbox(Servers, Withdrawals, Looks):
                 new = insert_for(db)(change_table).on_conflict_do_nothing()
                 db.execute(new, [row_of(server, record) for record in records])
             if attempt:
-                db.execute(attempt_table.insert().values(server=server, at=now(), **attempt))
+                execute_many(db, ATTEMPT, [{"server": server, "at": now(), **attempt}])
             if said:
                 ledger.append(db, server=server, at=now(), **said)
         if gone:
@@ -361,6 +361,9 @@ class Outbox(Servers, Withdrawals, Looks):
             for part in parts(references):
                 here = sa.and_(table.c.server == server, table.c.reference.in_(part or []))
                 db.execute(table.update().where(here).values(**given_up))
+
+
+ATTEMPT = attempt_table.insert()
 
 
 @cache
