@@ -131,14 +131,10 @@ class Outbox(Servers, Withdrawals, Looks):
 
     def standing(self, server: int, references: Collection[str]) -> dict[str, Standing]:
         """How these resources stand, those that the outbox knows, by reference."""
-        table = change_table
-        query = sa.select(table.c.reference, table.c.state, table.c.hash, table.c.acked_hash).where(
-            table.c.server == server
-        )
         found: dict[str, Standing] = {}
         with self._reading() as db:
             for part in parts(references):
-                rows = db.execute(query.where(table.c.reference.in_(part or []))).all()
+                rows = db.execute(STANDING, {"at": server, "of": part}).all()
                 found.update((row[0], Standing(*row[1:])) for row in rows)
         return found
 
@@ -364,6 +360,12 @@ class Outbox(Servers, Withdrawals, Looks):
 
 
 ATTEMPT = attempt_table.insert()
+STANDING = sa.select(
+    change_table.c.reference, change_table.c.state, change_table.c.hash, change_table.c.acked_hash
+).where(
+    change_table.c.server == sa.bindparam("at"),
+    change_table.c.reference.in_(sa.bindparam("of", expanding=True)),
+)
 
 
 @cache

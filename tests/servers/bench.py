@@ -2,10 +2,12 @@
 
     python tests/servers/bench.py STUDY [--server URL] [--plan-size N] [--json]
 
-``sink``: the study pushed to a server that accepts everything at once, outbox commits included.
+``sink``: the study pushed to a server that accepts everything at once, outbox commits included;
+over one connection, as there is no answer to wait for.
 ``raw`` and ``push``: the same bundles posted to a real server by a loop that does nothing else, and
 by a push (each to a server of its own: an embedded one, or ``--server`` with fresh ids).
-``plan``: planning so many resources of which none has changed, from NDJSON, with its peak memory.
+``plan``: planning so many resources of which none has changed, from NDJSON and the hashes that
+mapping gave them, with its peak memory.
 """
 
 # ruff: noqa: E402, T201  a script
@@ -42,10 +44,11 @@ from adapter.study import Study
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A resource and its subject."""
+    """A resource, its subject and the hash that mapping gave it."""
 
     resource: dict[str, Any]
     subject: str
+    digest: str
 
 
 def fresh(folder: Path, name: str) -> Outbox:
@@ -106,8 +109,12 @@ def raw_rate(url: str, mapped: list[Any]) -> float:
 def planned(folder: Path, mapped: list[Any], size: int) -> tuple[float, float]:
     """Seconds to plan so many unchanged resources from NDJSON, and MB that memory grew."""
     lines = [dumps(each.resource) for each in mapped]
-    file = folder / "all.ndjson"
-    with fresh(folder, "plan.sqlite") as outbox, file.open("wb") as out:
+    file, hashes = folder / "all.ndjson", folder / "all.sha256"
+    with (
+        fresh(folder, "plan.sqlite") as outbox,
+        file.open("wb") as out,
+        hashes.open("w", encoding="ascii") as known,
+    ):
         row = outbox.server_id(Server("bench", "http://127.0.0.1:1/fhir"))
         rows = []
         for number in range(size):
@@ -115,6 +122,7 @@ def planned(folder: Path, mapped: list[Any], size: int) -> tuple[float, float]:
             one["id"] = f"s{number}"
             out.write(dumps(one) + b"\n")
             digest = content_hash(one)
+            known.write(f"{digest}\n")
             rows.append({"server": row, "reference": f"{one['resourceType']}/{one['id']}",
                          "subject": "", "content": b"{}", "hash": digest, "state": "done",
                          "attempts": 1, "acked_hash": digest, "version": "1"})  # fmt: skip
@@ -123,9 +131,10 @@ def planned(folder: Path, mapped: list[Any], size: int) -> tuple[float, float]:
                     db.execute(change_table.insert(), rows)
                 rows = []
         out.flush()
+        known.flush()
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         begun = time.perf_counter()
-        found = plan(outbox, Server("bench", "http://127.0.0.1:1/fhir"), _read(file))
+        found = plan(outbox, Server("bench", "http://127.0.0.1:1/fhir"), _read(file, hashes))
         spent = time.perf_counter() - begun
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     if found.unchanged != size or found.items:
@@ -133,10 +142,10 @@ def planned(folder: Path, mapped: list[Any], size: int) -> tuple[float, float]:
     return spent, grown / 1024
 
 
-def _read(file: Path) -> Iterator[Wanted]:
-    with file.open("rb") as lines:
-        for line in lines:
-            yield Wanted(loads_answer(line), "")
+def _read(file: Path, hashes: Path) -> Iterator[Wanted]:
+    with file.open("rb") as lines, hashes.open(encoding="ascii") as known:
+        for line, digest in zip(lines, known, strict=True):
+            yield Wanted(loads_answer(line), "", digest.rstrip())
 
 
 def measure(study: Path, url: str | None, size: int) -> dict[str, float]:
@@ -154,7 +163,7 @@ def measure(study: Path, url: str | None, size: int) -> dict[str, float]:
             _await(port)
             sink_url = f"http://127.0.0.1:{port}/fhir"
             figures["sink, raw, a second"] = raw_rate(sink_url, mapped)
-            figures["sink, push, a second"] = push_rate(folder, "sink.sqlite", sink_url, mapped, 2)
+            figures["sink, push, a second"] = push_rate(folder, "sink.sqlite", sink_url, mapped, 1)
         finally:
             sink.kill()
             sink.wait()
