@@ -61,6 +61,10 @@ def groups(targets: Mapping[str, Iterable[str]]) -> list[list[str]]:
     for root in targets:
         if root in index:
             continue
+        if all(t not in targets or t in index for t in targets[root]):  # nothing it waits for
+            index[root] = len(index)
+            found.append([root])
+            continue
         work: list[tuple[str, Iterator[str]]] = []
         _enter(root, targets, index, low, stack, waiting, work)
         while work:
