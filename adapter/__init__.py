@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from adapter.mapping import MapResult, map_study
-    from adapter.service import push
+    from adapter.service.pushing import push
     from adapter.study import Study
     from adapter.validation import Issue, Validator
 
@@ -20,7 +20,7 @@ _HOMES = {
     "Study": "adapter.study",
     "Validator": "adapter.validation",
     "map_study": "adapter.mapping",
-    "push": "adapter.service",
+    "push": "adapter.service.pushing",
 }
 
 __all__ = ["Issue", "MapResult", "Study", "Validator", "map_study", "push"]

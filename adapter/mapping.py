@@ -23,7 +23,6 @@ from adapter.recipes import (
 )
 from adapter.sources import Table, read_sources
 from adapter.study import Study
-from adapter.validation import Validator
 from mappings import map_entity, map_subject
 from mappings.context import KINDS
 from mappings.entities import Arm, Cohort, Form, Product, Question, Site, Subject, Treatment
@@ -274,14 +273,8 @@ def _gate(
     study: Study, mapped: Sequence[Mapped], ledger: Ledger, progress: Progress
 ) -> tuple[list[Mapped], list[str]]:
     """Keep what is valid; what refers to a refused resource is refused with it."""
-    validator = Validator(study.settings.fhir, packages=study.settings.packages)
-    refused: dict[str, str] = {}
-    for done, each in enumerate(mapped, start=1):
-        reason = _verdict(study, validator, each)
-        if reason:
-            refused[each.reference] = reason
-        if done % 200 == 0 or done == len(mapped):
-            progress("check", done, len(mapped))
+    new = [each for each in mapped if each.digest not in study.passed]
+    refused = _judged(study, new, progress) if new else {}
     grown = bool(refused)
     while grown:
         dangling = {
@@ -297,14 +290,21 @@ def _gate(
     return [m for m in mapped if m.reference not in refused], sorted(refused)
 
 
-def _verdict(study: Study, validator: Validator, each: Mapped) -> str | None:
-    if each.digest in study.passed:
-        return None
-    errors = [i for i in validator.validate(each.resource) if i.severity in ("error", "fatal")]
-    if not errors:
-        study.passed.add(each.digest)
-        return None
-    return f"{errors[0].path}: {errors[0].rule}"
+def _judged(study: Study, new: Sequence[Mapped], progress: Progress) -> dict[str, str]:
+    """Why those of these that are not valid may not pass, by reference."""
+    from adapter.validation import Validator  # here, as most pushes find nothing new to check
+
+    validator = Validator(study.settings.fhir, packages=study.settings.packages)
+    refused = {}
+    for done, each in enumerate(new, start=1):
+        errors = [i for i in validator.validate(each.resource) if i.severity in ("error", "fatal")]
+        if errors:
+            refused[each.reference] = f"{errors[0].path}: {errors[0].rule}"
+        else:
+            study.passed.add(each.digest)
+        if done % 200 == 0 or done == len(new):
+            progress("check", done, len(new))
+    return refused
 
 
 def _refuse(each: Mapped, reason: str, ledger: Ledger) -> None:

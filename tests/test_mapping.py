@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from adapter import mapping
+from adapter import validation
 from adapter.errors import ConfigurationError
 from adapter.mapping import map_study
-from adapter.service import check
+from adapter.service.mapping import check
 from adapter.study import Study
 from adapter.validation import Issue
 
@@ -62,7 +62,7 @@ def test_what_does_not_pass_the_gate_is_rejected_with_all_that_refers_to_it(
             bad = resource["resourceType"] == "Patient" and resource["gender"] == "male"
             return [Issue("error", "value", "Patient.gender", "no boys today")] if bad else []
 
-    monkeypatch.setattr(mapping, "Validator", Strict)
+    monkeypatch.setattr(validation, "Validator", Strict)
     mapped = map_study(Study(folder))
     assert {r.rule for r in mapped.rejects} == {"invalid-resource"}
     assert [r.place for r in mapped.rejects] == ["lab.csv:2", "lab.csv:3", "people.csv:2"]

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from adapter import service
 from adapter.cli.console import announce, output
 from adapter.cli.options import FORMAT, STUDY
 from adapter.fhir.json import dumps
+from adapter.service import mapping
 from adapter.study import Study
 
 
@@ -16,7 +16,7 @@ from adapter.study import Study
 @FORMAT
 def command(study: Path, form: str) -> None:
     """Check study.yaml against its sources: files, columns, codes, units. Maps nothing."""
-    found = service.check(Study(study, announce=announce))
+    found = mapping.check(Study(study, announce=announce))
     if form == "json":
         click.echo(dumps(found))
         return

@@ -5,11 +5,11 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from adapter import service
 from adapter.cli.console import announce, output
 from adapter.cli.options import FORMAT, SERVER, STUDY
 from adapter.errors import EXIT
 from adapter.fhir.json import dumps, pretty
+from adapter.service import letters
 from adapter.study import Study
 
 
@@ -24,16 +24,16 @@ def command() -> None:
 @FORMAT
 def list_(study: Path, server: str, form: str) -> int:
     """Every refused resource with the reason; ends with 3 when there are any."""
-    letters = service.dead_letters(Study(study, announce=announce), server)
+    found = letters.dead_letters(Study(study, announce=announce), server)
     if form == "json":
-        for letter in letters:
+        for letter in found:
             click.echo(dumps(letter.to_json()))
     else:
         table = Table("resource", "state", "reason")
-        for letter in letters:
+        for letter in found:
             table.add_row(letter.reference, letter.state, letter.reason)
-        output.print(table if letters else "no dead letters")
-    return EXIT.refused if letters else EXIT.done
+        output.print(table if found else "no dead letters")
+    return EXIT.refused if found else EXIT.done
 
 
 @command.command("show")
@@ -44,7 +44,7 @@ def list_(study: Path, server: str, form: str) -> int:
 @FORMAT
 def show(study: Path, reference: str, server: str, with_values: bool, form: str) -> None:
     """One refused resource: the reason and the places its values came from (JSON)."""
-    found = service.dead_letter(Study(study, announce=announce), server, reference, with_values)
+    found = letters.dead_letter(Study(study, announce=announce), server, reference, with_values)
     click.echo(dumps(found) if form == "json" else pretty(found))
 
 
@@ -55,7 +55,7 @@ def show(study: Path, reference: str, server: str, with_values: bool, form: str)
 @FORMAT
 def retry(study: Path, references: tuple[str, ...], server: str, form: str) -> None:
     """Want refused resources again, all of them without a name; the next push sends them."""
-    count = service.retry(Study(study, announce=announce), server, references)
+    count = letters.retry(Study(study, announce=announce), server, references)
     if form == "json":
         click.echo(dumps({"retried": count}))
     else:
@@ -70,7 +70,7 @@ def retry(study: Path, references: tuple[str, ...], server: str, form: str) -> N
 @FORMAT
 def drop(study: Path, reference: str, server: str, reason: str, form: str) -> None:
     """Give one up until its content changes; what the server holds stays there."""
-    service.drop(Study(study, announce=announce), server, reference, reason)
+    letters.drop(Study(study, announce=announce), server, reference, reason)
     if form == "json":
         click.echo(dumps({"dropped": reference}))
     else:

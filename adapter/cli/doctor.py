@@ -9,11 +9,11 @@ from typing import Any
 import click
 from rich.table import Table
 
-from adapter import service
 from adapter.cli.console import announce, output
 from adapter.cli.options import FORMAT
 from adapter.errors import EXIT, ConfigurationError, UsageError, Where
 from adapter.locate import shipped
+from adapter.service import examining
 from adapter.study import Study
 
 OURS = "study-fhir-adapter"
@@ -43,7 +43,7 @@ def command(
     if server and jwks:
         return _write_jwks(folder, server, jwks)
     installed = _installation()
-    examined = service.examine(server, folder, with_probe=probe) if server else None
+    examined = examining.examine(server, folder, with_probe=probe) if server else None
     code = examined.exit if examined else EXIT.done
     if form == "json":
         click.echo(json.dumps({**installed, **(examined.to_json() if examined else {})}))
@@ -77,7 +77,7 @@ def _installation() -> dict[str, Any]:
 def _write_jwks(study: Study | None, server: str, out: Path) -> int:
     if study is None:
         raise UsageError("whose key?", hint="give STUDY: study.yaml names the key of the server")
-    text = json.dumps(service.jwks(study, server), indent=2)
+    text = json.dumps(examining.jwks(study, server), indent=2)
     if str(out) == "-":
         click.echo(text)
         return EXIT.done
@@ -89,7 +89,7 @@ def _write_jwks(study: Study | None, server: str, out: Path) -> int:
     return EXIT.done
 
 
-def _show(examined: service.Examined) -> None:
+def _show(examined: examining.Examined) -> None:
     seen = examined.seen.to_json()
     tls = seen["tls"]
     lines = {
@@ -115,7 +115,7 @@ def _show(examined: service.Examined) -> None:
             output.print(f"left behind: {place}; delete it", markup=False)
 
 
-def _clock(examined: service.Examined) -> str:
+def _clock(examined: examining.Examined) -> str:
     apart = examined.seen.clock
     if apart is None:
         return "the server does not tell the time"

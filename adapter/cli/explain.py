@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from adapter import service
 from adapter.cli.console import announce, output
 from adapter.cli.options import FHIR, FORMAT, STUDY
+from adapter.explain import explain
 from adapter.fhir.json import dumps
 from adapter.study import Study
 
@@ -23,9 +23,7 @@ def command(study: Path, place: str, fhir: str | None, form: str, with_source: b
     REF.path is a place in a mapped resource, such as Observation/ID.valueQuantity.value; without
     a path, all elements of the resource.
     """
-    found = service.explain(
-        Study(study, fhir=fhir, announce=announce), place, with_source=with_source
-    )
+    found = explain(Study(study, fhir=fhir, announce=announce), place, with_source=with_source)
     if form == "json":
         click.echo(dumps(found.to_json()))
         return

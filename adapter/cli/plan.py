@@ -4,12 +4,12 @@ from pathlib import Path
 
 import click
 
-from adapter import service
 from adapter.cli.console import announce, output, progress_bars
 from adapter.cli.options import FORMAT, SERVER, STUDY, WAIT
 from adapter.cli.tables import plan_table
 from adapter.fhir.json import dumps
 from adapter.privacy import write_private
+from adapter.service import mapping, planning
 from adapter.study import Study
 
 
@@ -33,14 +33,14 @@ def command(
     """Show what a push would do: create, update, retry, unchanged, vanished. Writes nothing."""
     opened = Study(study, announce=announce)
     with progress_bars() as progress:
-        mapped, found = service.plan(
+        mapped, found = planning.plan(
             opened, server, live=live, with_values=with_values, wait=wait, progress=progress
         )
     if out:
         write_private(out, dumps(found.to_json()))
     if form == "json":
         click.echo(dumps(found.to_json()))
-        return service.exit_of(mapped)
+        return mapping.exit_of(mapped)
     if found.items:
         output.print(plan_table(found.items))
     for action, count in found.counts.items():
@@ -49,4 +49,4 @@ def command(
         output.print(f"left out   {count:>8,}  {url}", markup=False)
     if mapped.rejects:
         output.print(f"rejected   {len(mapped.rejects):>8,}  (rows and cells; see `map`)")
-    return service.exit_of(mapped)
+    return mapping.exit_of(mapped)

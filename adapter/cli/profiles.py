@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from adapter import service
 from adapter.cli.console import announce, output, progress_bars
 from adapter.cli.options import SERVER
 from adapter.errors import EXIT
+from adapter.service import definitions
 from adapter.study import Study
 
 
@@ -22,7 +22,7 @@ def command() -> None:
 )
 def build(out: Path) -> None:
     """Write one package a FHIR release: profiles, value sets, code systems, maps, examples."""
-    for file in service.build_profiles(out):
+    for file in definitions.build_profiles(out):
         output.print(f"{file.stat().st_size / 1000:>7,.0f} kB  {file}")
 
 
@@ -43,7 +43,7 @@ def push(server: str, study: Path | None, fhir: str | None) -> int:
     """Write profiles, value sets, code systems and maps onto a server that takes definitions."""
     folder = Study(study, announce=announce) if study else None
     with progress_bars() as progress:
-        pushed = service.push_profiles(server, folder, fhir, progress=progress)
+        pushed = definitions.push_profiles(server, folder, fhir, progress=progress)
     for outcome in ("created", "updated", "unchanged", "refused"):
         output.print(f"{outcome:<10} {pushed.counts[outcome]:>6,}")
     for place, status in pushed.refused.items():

@@ -6,10 +6,10 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from adapter import service
 from adapter.cli.console import announce, output, progress_bars
 from adapter.cli.options import FORMAT, SERVER, STUDY, WAIT
 from adapter.pull import COLUMNS, Pulled
+from adapter.service import pulling
 from adapter.study import Study
 
 SHOWN = 20
@@ -29,7 +29,7 @@ SHOWN = 20
 def command(study: Path, server: str, out: Path, wait: float, form: str) -> int:
     """Read the cohort's resources from an EHR into files. Writes nothing to the server."""
     with progress_bars() as progress:
-        pulled = service.pull(
+        pulled = pulling.pull(
             Study(study, announce=announce), server, out, wait=wait, progress=progress
         )
     announce(f"{out} and .study-fhir/pull.sqlite hold personal data: only you can read them")

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from adapter import service
 from adapter.cli.console import announce, output, progress_bars
 from adapter.cli.options import FORMAT, SERVER, STUDY, WAIT
 from adapter.cli.tables import rejects_table
+from adapter.service import letters, pushing
 from adapter.study import Study
 
 
@@ -29,7 +29,7 @@ def command(
 ) -> int:
     """Bring a FHIR server in step with the study. Only changes are sent, each with proof."""
     with progress_bars() as progress:
-        pushed = service.push(
+        pushed = pushing.push(
             Study(study, announce=announce),
             server,
             wait=wait,
@@ -43,7 +43,7 @@ def command(
             "same time may be overwritten; verify says whether it holds what was sent"
         )
     if pushed.needs_profiles:
-        announce(service.profiles_hint(server))
+        announce(letters.profiles_hint(server))
     if form == "json":
         click.echo(json.dumps(pushed.to_json()))
         return pushed.exit

@@ -5,11 +5,11 @@ from typing import Any
 
 import click
 
-from adapter import service
 from adapter.cli.console import output
 from adapter.cli.options import FHIR
 from adapter.errors import UsageError, Where
 from adapter.fhir.json import dumps
+from adapter.service import registering
 
 
 @click.command("registry")
@@ -21,7 +21,7 @@ from adapter.fhir.json import dumps
 )
 def command(file: Path, fhir: str | None, out: Path | None, coverage: Path | None) -> None:
     """A ClinicalTrials.gov v2 record as a FHIR transaction Bundle."""
-    bundle, dropped = service.registry(file, fhir or "R4")
+    bundle, dropped = registering.registry(file, fhir or "R4")
     if out:
         _write(out, bundle)
         output.print(f"{len(bundle['entry'])} resources written to {out}")

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from adapter import service
 from adapter.cli.console import announce, output, progress_bars
 from adapter.cli.options import STUDY
 from adapter.mapping import map_study
+from adapter.service import mapping, reports
 from adapter.study import Study
 
 
@@ -21,7 +21,7 @@ def command(study: Path, out: Path, with_source: bool) -> int:
     """One HTML file: what was mapped and rejected, enrolment, a timeline for each subject."""
     with progress_bars() as progress:
         mapped = map_study(Study(study, announce=announce), progress)
-    service.write_report(mapped, out, with_source=with_source)
+    reports.write_report(mapped, out, with_source=with_source)
     kind = "personal data: it holds source rows" if with_source else "pseudonymised health data"
     output.print(f"written to {out} ({kind})")
-    return service.exit_of(mapped)
+    return mapping.exit_of(mapped)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from adapter import service
 from adapter.cli.console import announce, output
 from adapter.cli.options import FORMAT, SERVER, STUDY, WAIT
 from adapter.errors import EXIT, UsageError
 from adapter.fhir.json import dumps
+from adapter.service import retracting
 from adapter.study import Study
 
 
@@ -35,8 +35,8 @@ def command(
         raise UsageError("give either SUBJECT or --record-file")
     opened = Study(study, announce=announce)
     if record_file is not None:
-        subject = service.subject_of(opened, record_file)
-    found = service.retract(opened, str(subject), server, wait=wait)
+        subject = retracting.subject_of(opened, record_file)
+    found = retracting.retract(opened, str(subject), server, wait=wait)
     if form == "json":
         click.echo(dumps(found.to_json()))
     else:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from adapter import service
 from adapter.cli.console import announce
 from adapter.cli.options import FORMAT, STUDY
 from adapter.fhir.json import dumps, pretty
+from adapter.service import outboxes
 from adapter.study import Study
 
 
@@ -16,5 +16,5 @@ from adapter.study import Study
 @FORMAT
 def command(study: Path, form: str) -> None:
     """What the outbox knows: changes by server, type and state, and the last runs (JSON)."""
-    found = service.status(Study(study, announce=announce))
+    found = outboxes.status(Study(study, announce=announce))
     click.echo(dumps(found) if form == "json" else pretty(found))

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from adapter import service
 from adapter.cli.console import announce, output, progress_bars
 from adapter.cli.options import FORMAT, SERVER, STUDY, WAIT
 from adapter.errors import EXIT
 from adapter.fhir.json import dumps
+from adapter.service import verifying
 from adapter.study import Study
 
 SHOWN = 20
@@ -23,7 +23,7 @@ def command(study: Path, server: str, wait: float, form: str) -> int:
     """Read back everything the server acknowledged and compare; follow every reference."""
     opened = Study(study, announce=announce)
     with progress_bars() as progress:
-        found = service.verify(opened, server, wait=wait, progress=progress)
+        found = verifying.verify(opened, server, wait=wait, progress=progress)
     code = EXIT.done if found.is_in_step else EXIT.findings
     if form == "json":
         click.echo(dumps({"exit": code, **found.to_json()}))

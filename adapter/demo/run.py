@@ -10,12 +10,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from adapter import service
 from adapter.demo.server import EmbeddedServer
 from adapter.locate import shipped
 from adapter.mapping import MapResult, Progress, map_study
 from adapter.outbox import VerifyResult, plan
-from adapter.service import Pushed
+from adapter.service import mapping, outboxes, pushing, reports, verifying
+from adapter.service.pushing import Pushed
 from adapter.study import Study
 
 REFERENCE = "nct05862675"
@@ -54,15 +54,15 @@ def run(
     study = Study(folder, announce=say)
     server = stack.enter_context(EmbeddedServer(database=folder / "server.sqlite"))
     say(f"embedded FHIR server: {server.url}")
-    service.check(study)
+    mapping.check(study)
     mapped = map_study(study, progress)
-    service.write_map(mapped, out / "fhir")
-    with service.open_outbox(study) as outbox:
-        target = service.connect(study.settings.server(server.url))
+    mapping.write_map(mapped, out / "fhir")
+    with outboxes.open_outbox(study) as outbox:
+        target = outboxes.connect(study.settings.server(server.url))
         planned = plan(outbox, target, mapped.resources).counts
-    first = service.push(study, server.url, progress=progress, mapped=mapped)
-    verified = service.verify(study, server.url, progress=progress)
-    second = service.push(study, server.url)
+    first = pushing.push(study, server.url, progress=progress, mapped=mapped)
+    verified = verifying.verify(study, server.url, progress=progress)
+    second = pushing.push(study, server.url)
     demo = Demo(
         folder=folder,
         mapped=mapped,
@@ -71,7 +71,7 @@ def run(
         second=second,
         verified=verified,
         on_server={kind: server.count(kind) for kind in mapped.counts},
-        report=service.write_report(mapped, out / "report.html"),
+        report=reports.write_report(mapped, out / "report.html"),
     )
     demo.failures = [*_expectations(demo)]
     return demo, server

@@ -125,8 +125,8 @@ class Outbox(Servers, Withdrawals, Looks):
         with self._reading() as db:
             for part in parts(references):
                 some = query if part is None else query.where(table.c.reference.in_(part))
-                for row in db.execute(some):
-                    found[row.reference] = Change(*row)
+                for row in db.execute(some).all():
+                    found[row[0]] = Change(*row)
         return found
 
     def standing(self, server: int, references: Collection[str]) -> dict[str, Standing]:

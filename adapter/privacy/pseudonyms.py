@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import json
 import os
 import secrets
 import stat
@@ -18,6 +17,8 @@ import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+
+import orjson
 
 from adapter.errors import ConfigurationError, Where
 
@@ -27,15 +28,14 @@ KEY_BYTES = 32
 def id_function(key: bytes, study: str) -> Callable[[str, str, tuple[str, ...]], str]:
     """The function ``(resource type, identifier system, key) -> id`` of a study."""
 
-    written = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
     keyed = hmac.new(key, digestmod=hashlib.sha256)
 
     @lru_cache(maxsize=200_000)
     def id_of(resource_type: str, system: str, parts: tuple[str, ...]) -> str:
-        text = written(["v1", study, resource_type, system, list(parts)])
+        text = orjson.dumps(["v1", study, resource_type, system, parts]).decode()
         message = keyed.copy()
         message.update(unicodedata.normalize("NFC", text).encode())
-        return "s" + base64.b32encode(message.digest()).decode().lower()[:31]
+        return "s" + base64.b32encode(message.digest()[:20]).decode().lower()[:31]
 
     return id_of
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from flask import Flask, Response
 
-from adapter.service import push_study
+from adapter.service.pushing import push_study
 from adapter.web import auth, errors, health, validation
 from adapter.web.auth import Token
 from adapter.web.idempotency import Answers

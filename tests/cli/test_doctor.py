@@ -13,12 +13,12 @@ from click.testing import CliRunner
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from adapter import service
 from adapter.cli.doctor import command
 from adapter.demo.server import EmbeddedServer
 from adapter.errors import EXIT, StudyFhirError, outcome_of
 from adapter.fhir.access import Access
 from adapter.fhir.diagnosis import tls_of
+from adapter.service import examining, outboxes, pushing, verifying
 from adapter.study import Study
 from tests.fhir.test_probe import ReadOnly, Unversioned
 from tests.servers.authority import Authority, serving
@@ -92,8 +92,8 @@ def test_a_probe_is_a_table_and_is_remembered(server: EmbeddedServer, folder: Pa
     assert code == 0
     assert "a stale If-Match is refused (transaction)" in shown
     study = Study(folder)
-    target = service.connect(study.settings.server(server.url))
-    with service.open_outbox(study) as outbox:
+    target = outboxes.connect(study.settings.server(server.url))
+    with outboxes.open_outbox(study) as outbox:
         learnt = outbox.learnt(outbox.server_id(target))
     assert (learnt["probe:if-match-stale"], learnt["probe:if-none-match"]) == ("yes", "no")
 
@@ -104,7 +104,7 @@ def test_a_probe_is_a_table_and_is_remembered(server: EmbeddedServer, folder: Pa
 def test_s09_a_server_without_what_a_push_needs(
     server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch, way: type, exit_code: int
 ) -> None:
-    monkeypatch.setattr(service.box, "connect", lambda target: way(target.url))
+    monkeypatch.setattr(examining.box, "connect", lambda target: way(target.url))
     code, shown, _ = doctor("--server", server.url, "--probe")
     assert code == exit_code
     assert "not in order" in shown
@@ -114,11 +114,11 @@ def test_s09_a_push_to_a_server_that_ignores_versions_says_so(
     server: EmbeddedServer, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(service.box, "connect", lambda target: Unversioned(target.url))
+        patched.setattr(examining.box, "connect", lambda target: Unversioned(target.url))
         assert doctor(folder, "--server", server.url, "--probe")[0] == EXIT.findings
-    assert service.push(Study(folder), server.url).ignores_versions
+    assert pushing.push(Study(folder), server.url).ignores_versions
     assert doctor(folder, "--server", server.url, "--probe")[0] == EXIT.done
-    assert not service.push(Study(folder), server.url).ignores_versions
+    assert not pushing.push(Study(folder), server.url).ignores_versions
 
 
 def test_another_release_than_the_study(server: EmbeddedServer, folder: Path) -> None:
@@ -185,9 +185,9 @@ def test_the_way_of_smart_backend_services(folder: Path, algorithm: str) -> None
         (folder / "study.yaml").write_text(text, encoding="utf-8")
         code, shown, _ = doctor(folder, "--server", "hospital", "--probe", "--format", "json")
         assert (code, json.loads(shown)["auth"]) == (0, "smart")
-        pushed = service.push(Study(folder), "hospital")
+        pushed = pushing.push(Study(folder), "hospital")
         assert (pushed.result.created, pushed.exit) == (12, 0)
-        assert service.verify(Study(folder), "hospital").missing == []
+        assert verifying.verify(Study(folder), "hospital").missing == []
     kept = b"".join(file.read_bytes() for file in (folder / ".study-fhir").glob("outbox*"))
     assert not any(secret in kept for secret in (b"eyJ", b"PRIVATE KEY", b"Bearer"))
 
@@ -197,7 +197,7 @@ def test_a_smart_server_that_grants_less_stops_before_any_write(folder: Path) ->
     make_key(folder, key)
     auth = f"auth: {{type: smart, client-id: {CLIENT}, key-file: smart.pem}}"
     add_server(folder, "http://127.0.0.1:9/fhir", auth)
-    registered = service.jwks(Study(folder), "hospital")
+    registered = examining.jwks(Study(folder), "hospital")
     client = {"client_id": CLIENT, "jwks": registered, "scopes": "system/*.rs"}
     with EmbeddedServer(auth={"types": ["smart"], "smart_clients": [client]}) as server:
         text = (folder / "study.yaml").read_text(encoding="utf-8")

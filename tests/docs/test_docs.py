@@ -19,11 +19,11 @@ import pytest
 import study_elements
 import tables
 
-from adapter import service
 from adapter.cli import COMMANDS, cli
 from adapter.errors import EXIT, TABLE
 from adapter.locate import schema
 from adapter.privacy import fingerprint, id_function
+from adapter.service import mapping
 from adapter.study import Study
 from adapter.validation import Validator
 from mappings import entities
@@ -183,7 +183,7 @@ def test_study_yaml_of_the_readme_works(tmp_path: Path) -> None:
     (tmp_path / "laboratory.csv").write_text(
         "order,id,test,result,unit,taken\na1,01,CRP,12.5,mg/L,2024-01-10 08:30\n", encoding="utf-8"
     )
-    assert service.check(Study(tmp_path)) == {"sources": 2, "columns": 12, "recipes": 2}
+    assert mapping.check(Study(tmp_path)) == {"sources": 2, "columns": 12, "recipes": 2}
 
 
 # --- ids ---------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from adapter.demo.run import TYPES, expected_rejects
 from adapter.locate import shipped
 from adapter.mapping import MapResult, map_study
 from adapter.report import render
-from adapter.service import write_map
+from adapter.service.mapping import write_map
 from adapter.study import Study
 
 REFERENCE = shipped("examples") / "nct05862675"

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from adapter import service
 from adapter.errors import UnavailableError, UsageError
 from adapter.fhir.json import dumps
 from adapter.outbox import Plan, drop, plan_live
+from adapter.service import planning, pushing
 from adapter.study import Study
 from tests.faults.faults import Fault
 from tests.faults.quirks import EPIC
@@ -78,7 +78,7 @@ def test_a_busy_moment_does_not_end_it_and_a_long_one_does(bench: Bench) -> None
 def drifted(folder: Path) -> Any:
     """A study on a server where one result was changed since, and another deleted."""
     with ScriptedServer() as server:
-        service.push(Study(folder), server.url)
+        pushing.push(Study(folder), server.url)
         changed, gone, *_ = sorted(p for p in server.store.versions if p.startswith("Observation/"))
         held = server.store.latest(changed)
         assert held is not None
@@ -88,7 +88,7 @@ def drifted(folder: Path) -> Any:
 
 
 def write(folder: Path, server: ScriptedServer) -> Path:
-    _, found = service.plan(Study(folder), server.url, live=True)
+    _, found = planning.plan(Study(folder), server.url, live=True)
     assert (found.counts["create"], found.counts["update"]) == (1, 1)
     file = folder / "plan.json"
     file.write_bytes(dumps(found.to_json()))
@@ -98,11 +98,11 @@ def write(folder: Path, server: ScriptedServer) -> Path:
 def test_a_live_plan_is_carried_out_as_it_was_seen(folder: Path, drifted: Any) -> None:
     server, changed, gone = drifted
     file = write(folder, server)
-    done = service.push(Study(folder), server.url, planned=file).result
+    done = pushing.push(Study(folder), server.url, planned=file).result
     assert (done.created, done.updated, done.dead) == (1, 1, 0)
     assert server.store.latest(changed)["status"] == "final"
     assert server.store.latest(gone) is not None
-    _, after = service.plan(Study(folder), server.url, live=True)
+    _, after = planning.plan(Study(folder), server.url, live=True)
     assert after.items == []
     with closing(sqlite3.connect(folder / ".study-fhir" / "outbox.sqlite")) as db:
         said = [line for (line,) in db.execute("SELECT line FROM ledger") if "agreed" in line]
@@ -117,5 +117,5 @@ def test_a_live_plan_of_another_day_is_refused(folder: Path, drifted: Any) -> No
     server.store.versions[changed].append({**held, "status": "corrected"})
     commits = len(server.store.commits)
     with pytest.raises(UsageError, match="not what a push would do now"):
-        service.push(Study(folder), server.url, planned=file)
+        pushing.push(Study(folder), server.url, planned=file)
     assert len(server.store.commits) == commits

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from adapter import service
 from adapter.demo.server import EmbeddedServer
 from adapter.errors import UnavailableError, UsageError
 from adapter.fhir.transport import Answer, Refusal, Transport
 from adapter.mapped import Mapped
 from adapter.outbox import Outbox, Server, plan, push, retract, verify
+from adapter.service import pushing, retracting
 from adapter.study import Study
 
 
@@ -110,7 +110,7 @@ def test_what_a_server_will_not_delete_is_said(
 
 
 def test_a_subject_goes_by_its_reference_too(folder: Path, server: EmbeddedServer) -> None:
-    pushed = service.push(Study(folder), server.url)
+    pushed = pushing.push(Study(folder), server.url)
     child = first_subject(pushed.mapped.resources)
-    done = service.retract(Study(folder), f"Patient/{child}", server.url)
+    done = retracting.retract(Study(folder), f"Patient/{child}", server.url)
     assert (done.subject, done.is_proven) == (child, True)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from adapter import service
 from adapter.demo.server import EmbeddedServer
 from adapter.errors import UsageError
 from adapter.fhir.transport import Refusal, Transport
+from adapter.service import planning, pushing, verifying
 from adapter.study import Study
 
 
@@ -33,12 +33,12 @@ def without_last_row(folder: Path) -> None:
 
 
 def vanished(folder: Path, server: EmbeddedServer) -> list[str]:
-    _, plan = service.plan(Study(folder), server.url)
+    _, plan = planning.plan(Study(folder), server.url)
     return [item.reference for item in plan.items if item.action == "vanished"]
 
 
 def test_from_a_delta_nothing_vanishes(folder: Path, server: EmbeddedServer) -> None:
-    service.push(Study(folder), server.url)
+    pushing.push(Study(folder), server.url)
     without_last_row(folder)
     assert vanished(folder, server) == []
 
@@ -47,35 +47,35 @@ def test_from_a_full_export_it_is_reported_and_left_alone(
     folder: Path, server: EmbeddedServer
 ) -> None:
     settled(folder, "report")
-    service.push(Study(folder), server.url)
+    pushing.push(Study(folder), server.url)
     without_last_row(folder)
     assert len(vanished(folder, server)) == 1
-    assert service.push(Study(folder), server.url).result.writes == 0
-    assert service.verify(Study(folder), server.url).missing == []
+    assert pushing.push(Study(folder), server.url).result.writes == 0
+    assert verifying.verify(Study(folder), server.url).missing == []
 
 
 def test_it_can_be_said_to_be_an_error(folder: Path, server: EmbeddedServer) -> None:
     settled(folder, "entered-in-error")
-    service.push(Study(folder), server.url)
+    pushing.push(Study(folder), server.url)
     without_last_row(folder)
     [gone] = vanished(folder, server)
-    assert service.push(Study(folder), server.url, allow=True).result.updated == 1
+    assert pushing.push(Study(folder), server.url, allow=True).result.updated == 1
     transport = Transport(server.url)
     assert transport.get(gone).body["status"] == "entered-in-error"
     transport.close()
-    assert service.push(Study(folder), server.url, allow=True).result.writes == 0
+    assert pushing.push(Study(folder), server.url, allow=True).result.writes == 0
 
 
 def test_it_can_be_deleted_but_not_too_much_by_accident(
     folder: Path, server: EmbeddedServer
 ) -> None:
     settled(folder, "delete")
-    service.push(Study(folder), server.url)
+    pushing.push(Study(folder), server.url)
     without_last_row(folder)
     [gone] = vanished(folder, server)
     with pytest.raises(UsageError, match="rows are gone"):
-        service.push(Study(folder), server.url)
-    assert service.push(Study(folder), server.url, allow=True).result.deleted == 1
+        pushing.push(Study(folder), server.url)
+    assert pushing.push(Study(folder), server.url, allow=True).result.deleted == 1
     transport = Transport(server.url)
     with pytest.raises(Refusal, match="410"):
         transport.get(gone)
@@ -86,12 +86,12 @@ def test_a_row_that_is_rejected_now_is_held_not_vanished(
     folder: Path, server: EmbeddedServer
 ) -> None:
     settled(folder, "delete")
-    service.push(Study(folder), server.url)
+    pushing.push(Study(folder), server.url)
     edit(folder, "lab.csv", "12.50", "no number")
-    _, plan = service.plan(Study(folder), server.url)
+    _, plan = planning.plan(Study(folder), server.url)
     assert plan.counts["held"] == 1
     assert plan.counts["vanished"] == 0
-    assert service.push(Study(folder), server.url).result.deleted == 0
+    assert pushing.push(Study(folder), server.url).result.deleted == 0
 
 
 def all_full(folder: Path) -> None:
@@ -113,15 +113,15 @@ def test_a_child_that_vanished_goes_with_its_group_and_leaves_nothing_behind(
     folder: Path, server: EmbeddedServer
 ) -> None:
     all_full(folder)
-    service.push(Study(folder), server.url)
+    pushing.push(Study(folder), server.url)
     without_second_child(folder)
     without_last_row(folder)
     gone = vanished(folder, server)
     assert {each.partition("/")[0] for each in gone} == {
         "Group", "Observation", "Patient", "ResearchSubject",
     }  # fmt: skip
-    assert service.push(Study(folder), server.url, allow=True).result.deleted == len(gone)
-    found = service.verify(Study(folder), server.url)
+    assert pushing.push(Study(folder), server.url, allow=True).result.deleted == len(gone)
+    found = verifying.verify(Study(folder), server.url)
     assert (found.missing, found.dangling) == ([], [])
     assert vanished(folder, server) == []
 
@@ -135,10 +135,10 @@ def test_nothing_is_deleted_that_something_else_of_the_child_still_needs(
         "file: people.csv",
         "file: people.csv, export: full, on-vanish: delete",
     )
-    service.push(Study(folder), server.url)
+    pushing.push(Study(folder), server.url)
     without_second_child(folder)
     without_last_row(folder)  # a delta: its row says nothing by its absence
     with pytest.raises(UsageError, match="stays, and refers to what would be deleted") as caught:
-        service.push(Study(folder), server.url, allow=True)
+        pushing.push(Study(folder), server.url, allow=True)
     assert "retract" in (caught.value.hint or "")
-    assert service.verify(Study(folder), server.url).dangling == []
+    assert verifying.verify(Study(folder), server.url).dangling == []

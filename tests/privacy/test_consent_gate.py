@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from adapter import service
 from adapter.demo.server import EmbeddedServer
 from adapter.errors import ConfigurationError, UnavailableError, UsageError
+from adapter.explain import explain
 from adapter.mapping import MapResult, map_study
 from adapter.privacy import consent, refusals
+from adapter.service import mapping, planning, pushing, reports, verifying
 from adapter.settings import ConsentSettings
 from adapter.study import Study
 from mappings.entities import Consent, SequencingResult, Subject
@@ -307,16 +308,16 @@ def test_d01_a_consent_that_no_recipe_makes_cannot_be_required(study: Path, fold
         "consent: {required: true}",
         "consent: {required: true, genetics: true}",
     )
-    assert service.check(opened(study))["recipes"] == 4
+    assert mapping.check(opened(study))["recipes"] == 4
     edit(study, "study.yaml", '      genes: {to: genetics, codes: {"1": permit, "0": deny}}\n', "")
     with pytest.raises(ConfigurationError, match="genetics of a Consent"):
-        service.check(opened(study))
+        mapping.check(opened(study))
     text = (study / "study.yaml").read_text(encoding="utf-8")
     (study / "study.yaml").write_text(
         re.sub(r"  consent:\n.*(?=  sequencing:\n    e)", "", text, flags=re.S)
     )
     with pytest.raises(ConfigurationError, match="no recipe makes a Consent"):
-        service.check(opened(study))
+        mapping.check(opened(study))
 
 
 def test_d02_sequencing_is_held_back_and_the_rest_flows(study: Path) -> None:
@@ -357,17 +358,17 @@ def test_d01_nothing_of_the_subject_reaches_the_outbox(
     study: Path, server: EmbeddedServer, tmp_path: Path
 ) -> None:
     edit(study, "consents.csv", "father,,1", "father,,0")
-    pushed = service.push(opened(study), server.url)
+    pushed = pushing.push(opened(study), server.url)
     assert pushed.exit == 1
     assert pushed.to_json()["rejected"] == 4
     held = outbox_text(study)
     assert patient(study, "01") in held
     assert patient(study) not in held
-    page = service.write_report(pushed.mapped, tmp_path / "report.html").read_text(encoding="utf-8")
+    page = reports.write_report(pushed.mapped, tmp_path / "report.html").read_text(encoding="utf-8")
     assert "no-consent" in page
     assert patient(study) not in page
     with pytest.raises(UsageError, match="makes no Patient"):
-        service.explain(opened(study), f"Patient/{patient(study)}.gender")
+        explain(opened(study), f"Patient/{patient(study)}.gender")
 
 
 def test_d01_what_was_queued_before_is_not_sent_any_more(study: Path) -> None:
@@ -375,23 +376,23 @@ def test_d01_what_was_queued_before_is_not_sent_any_more(study: Path) -> None:
         away = f"http://127.0.0.1:{alive.port}/fhir"
         alive.stop()
         with pytest.raises(UnavailableError):
-            service.push(opened(study), away, wait=0)
+            pushing.push(opened(study), away, wait=0)
         assert patient(study) in outbox_text(study)
         given = (study / "consents.csv").read_text(encoding="utf-8")
         edit(study, "consents.csv", "father,,1", "father,,0")
         alive.start()
-        mapped = service.push(opened(study), away).mapped
+        mapped = pushing.push(opened(study), away).mapped
         others = [m.reference for m in mapped.resources if m.reference.startswith("Patient/")]
         assert alive.count("Patient") == len(others) == 1
-        assert service.verify(opened(study), away).missing == []
+        assert verifying.verify(opened(study), away).missing == []
         (study / "consents.csv").write_text(given, encoding="utf-8")  # consent after all
-        again = service.push(opened(study), away)
+        again = pushing.push(opened(study), away)
         assert again.result.created >= 3
-        assert service.verify(opened(study), away).checked >= len(again.mapped.resources)
+        assert verifying.verify(opened(study), away).checked >= len(again.mapped.resources)
 
 
 def actions(folder: Path, server: EmbeddedServer) -> dict[str, list[str]]:
-    _, plan = service.plan(opened(folder), server.url)
+    _, plan = planning.plan(opened(folder), server.url)
     found: dict[str, list[str]] = {}
     for item in plan.items:
         found.setdefault(item.action, []).append(item.reference)
@@ -404,7 +405,7 @@ def test_d01_d02_what_was_acknowledged_is_listed_as_held(
 ) -> None:
     key = study / ".study-fhir" / "study.key"  # ids of its own: the tests share a server
     key.write_text(request.node.nodeid.encode().hex()[-64:].rjust(64, "0"))
-    sent = of_subject(service.push(opened(study), server.url).mapped, patient(study))
+    sent = of_subject(pushing.push(opened(study), server.url).mapped, patient(study))
     edit(study, "consents.csv", "father,,1,,,", denied)
     found = actions(study, server)
     now: Any = map_study(opened(study)).resources
@@ -412,6 +413,6 @@ def test_d01_d02_what_was_acknowledged_is_listed_as_held(
     assert len(gone) >= 3
     assert set(found["held"]) == gone
     assert "vanished" not in found
-    again = service.push(opened(study), server.url)
+    again = pushing.push(opened(study), server.url)
     assert again.result.deleted == 0
-    assert service.verify(opened(study), server.url).missing == []
+    assert verifying.verify(opened(study), server.url).missing == []

@@ -1,0 +1,37 @@
+"""One subject withdrawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from adapter import outbox as box
+from adapter.errors import UsageError, Where
+from adapter.service.outboxes import connect, open_outbox, records_of
+from adapter.settings import read_secret
+from adapter.study import Study
+
+
+def subject_of(study: Study, record_file: Path) -> str:
+    """The pseudonymous id of the subject whose key, as the sources have it, a file holds."""
+    record = read_secret(record_file)
+    if "\n" in record:
+        raise UsageError(
+            "the record file holds more than one line",
+            where=Where(file=str(record_file)),
+            hint="one record number, as the sources have it; one subject at a time",
+        )
+    return study.context.id("Patient", (record,))
+
+
+def retract(study: Study, subject: str, server: str, *, wait: float = 60) -> box.Retraction:
+    """Withdraw one subject, by the id of its Patient or ``Patient/<id>``, with proof."""
+    settings = study.settings.server(server)
+    with open_outbox(study) as outbox:
+        return box.retract(
+            outbox,
+            connect(settings),
+            subject.removeprefix("Patient/"),
+            release=study.settings.fhir,
+            wait=wait,
+            records=records_of(study, settings),
+        )
