@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import resources as package_files
 from io import StringIO
 from typing import Any, TypeAlias
@@ -158,12 +159,13 @@ class Context:
         }
         if resource_type in PERSONAL:
             meta["security"] = [PSEUDED]
-        identifier = elements.pop("identifier", [self.identifier(resource_type, key, kind)])
+        pseudonym = self.id(resource_type, key, kind)
+        ours = [{"system": self.system(resource_type, kind), "value": pseudonym}]
         return {
             "resourceType": resource_type,
-            "id": self.id(resource_type, key, kind),
+            "id": pseudonym,
             "meta": meta,
-            **fields(identifier=identifier, **elements),
+            **fields(**{"identifier": ours, **elements}),
         }
 
     def _profiles(self, resource_type: str, name: str | None) -> list[str]:
@@ -187,6 +189,7 @@ class Context:
         return self.tables[table].rows(term)[0].code
 
 
+@cache
 def kebab(name: str) -> str:
     """``ResearchStudy`` as ``research-study``, the way profiles are named."""
     return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
