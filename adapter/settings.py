@@ -6,6 +6,7 @@ import json
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -260,11 +261,24 @@ def _check(file: YamlFile) -> None:
     if errors:
         first = errors[0]
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        unknown, near = _slip(first)
         raise ConfigurationError(
             f"{_said(first)}{more}",
-            where=file.where(*first.absolute_path),
-            hint="docs/study-yaml.md describes every key",
+            where=file.where(*first.absolute_path, *unknown),
+            hint=f"did you mean {near[0]!r}?" if near else "docs/study-yaml.md describes every key",
         )
+
+
+def _slip(error: ValidationError) -> tuple[list[str], list[str]]:
+    """The key that nothing knows, if that is what is wrong, and what it or the word may mean."""
+    schema_, values = error.schema, error.validator_value
+    if error.validator == "additionalProperties" and isinstance(schema_, Mapping):
+        known = schema_.get("properties", {})
+        unknown = next(name for name in error.instance if name not in known)
+        return [unknown], get_close_matches(unknown, known, 1)
+    if isinstance(error.instance, str) and isinstance(values, list):  # an enum
+        return [], get_close_matches(error.instance, map(str, values), 1)
+    return [], []
 
 
 def _said(error: ValidationError) -> str:

@@ -35,6 +35,27 @@ def test_a_mistake_has_a_line_and_a_reason(
     assert caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "line", "hint"),
+    [
+        ("study: TEST01", "study: TEST01\nrejcts: {accept: 1}", 2, "did you mean 'rejects'?"),
+        ("format: csv, file: lab.csv", "format: cvs, file: lab.csv", 10, "did you mean 'csv'?"),
+        ("file: lab.csv", "fil: x, file: lab.csv", 10, "did you mean 'file'?"),
+    ],
+)
+def test_a_slip_of_the_pen_is_told_what_it_may_mean(
+    folder: Path, old: str, new: str, line: int, hint: str
+) -> None:
+    file = folder / "study.yaml"
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(ConfigurationError) as caught:
+        load_study(folder)
+    assert caught.value.where is not None
+    assert (caught.value.where.line, caught.value.hint) == (line, hint)
+
+
 def test_a_missing_folder_is_a_configuration_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no such study folder"):
         load_study(tmp_path / "nowhere")

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import urlsplit
@@ -29,6 +30,7 @@ from adapter.pull.sieve import Sieve
 from adapter.pull.store import Store
 from adapter.pull.summary import Pulled
 from adapter.settings import PullSettings
+from adapter.validation.references import resource_types
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 
@@ -82,6 +84,15 @@ def _check(settings: PullSettings, children: list[Child]) -> None:
             where=Where(file=settings.file),
             hint="who they are is looked up by reading their Patient resources",
         )
+    known = resource_types("R4") | resource_types("R5")
+    for kind in settings.types:
+        if kind not in known:
+            near = get_close_matches(kind, sorted(known), 1)
+            raise ConfigurationError(
+                f"FHIR has no resource type {kind!r}",
+                where=Where(file="study.yaml", path="pull.types"),
+                hint=f"did you mean {near[0]!r}?" if near else "such as Observation",
+            )
 
 
 class _Run:

@@ -81,6 +81,15 @@ def date(zone: ZoneInfo, form: str | None = None, keep: str | None = None) -> Pa
     return parse
 
 
+def is_date_format(form: str) -> bool:
+    """Whether ``strptime`` reads a day by this format, or at least a year."""
+    day = dt.datetime(2004, 10, 25, tzinfo=dt.UTC)
+    try:
+        return dt.datetime.strptime(day.strftime(form), form).year == day.year  # noqa: DTZ007
+    except ValueError:
+        return False
+
+
 def _formatted(text: str, form: str, zone: ZoneInfo) -> str:
     try:
         moment = dt.datetime.strptime(text, form).replace(tzinfo=zone)

@@ -118,7 +118,7 @@ class CellCompiler:
         elif spec.get("pseudonym"):
             parser = self._pseudonym(to)
         elif to in DATE_FIELDS:
-            parser = self._date(to, spec, described)
+            parser = self._date(to, spec, described, *path)
         elif self.types[to].startswith("Decimal"):
             parser = self._number(spec, described)
         elif self.types[to].startswith("bool") or spec.get("flag"):
@@ -135,8 +135,13 @@ class CellCompiler:
         """True for a field that holds several terms."""
         return self.types[to].startswith("tuple[str")
 
-    def _date(self, to: str, spec: Mapping[str, Any], described: DictionaryField | None) -> Parser:
+    def _date(
+        self, to: str, spec: Mapping[str, Any], described: DictionaryField | None, *path: object
+    ) -> Parser:
         zone, form = self.scope.settings.time_zone, spec.get("format")
+        if form and not cells.is_date_format(form):
+            hint = "31/12/2024 is %d/%m/%Y, 31.12.24 is %d.%m.%y, 31-Dec-2024 is %d-%b-%Y"
+            raise self.error("no date is read by this format", hint, *path, "format")
         keep = spec.get("keep") or ("year" if to == "birth_year" else None)
         kept = cells.date(zone, form, keep)
         if described is None or not (described.minimum or described.maximum):

@@ -98,6 +98,14 @@ def test_identifiers_need_their_patients(named: Puller) -> None:
         named(ehr)
 
 
+def test_a_type_that_fhir_does_not_have_is_not_asked_for(named: Puller) -> None:
+    named.types = ("Patient", "Observations")
+    with Ehr() as ehr, pytest.raises(ConfigurationError, match="no resource type") as caught:
+        named(ehr)
+    assert caught.value.hint == "did you mean 'Observation'?"
+    assert not ehr.lines("GET")
+
+
 def test_p12_a_bulk_export_knows_the_children_by_look_up(named: Puller) -> None:
     named.mode = "bulk"
     with Ehr(known_by("p1")) as ehr:

@@ -149,6 +149,8 @@ def test_a_column_nobody_takes_is_refused_before_any_row_is_read(
         ("entity: Measurement", "entity: Measure", "there is no entity"),
         ("source: lab", "source: labs", "there is no source"),
         ("subject: id", "title: x", "whose rows"),
+        ("%Y-%m-%d %H:%M", "YYYY-MM-DD", "by this format"),
+        ("%Y-%m-%d %H:%M", "%d.%m.%Q", "by this format"),
     ],
 )
 def test_a_slip_in_study_yaml_is_named_with_its_line(
