@@ -92,7 +92,7 @@ def present(value: Any) -> bool:
 def fields(**elements: Any) -> dict[str, Any]:
     """An object of the elements that are present. ``class_`` and the like lose the underscore."""
     return {
-        (name[:-1] if name.endswith("_") else name): value
+        (name[:-1] if name[-1] == "_" else name): value
         for name, value in elements.items()
         if value or present(value)
     }

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-SERVER_META = ("versionId", "lastUpdated", "source")
+SERVER_META = frozenset(("versionId", "lastUpdated", "source"))
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})")
 
 
@@ -90,7 +90,7 @@ def content_hash(resource: dict[str, Any]) -> str:
 def without_server_meta(resource: dict[str, Any]) -> dict[str, Any]:
     """The resource without what a server writes into ``meta``."""
     meta = resource.get("meta")
-    if not isinstance(meta, dict) or not any(name in meta for name in SERVER_META):
+    if not isinstance(meta, dict) or SERVER_META.isdisjoint(meta):
         return resource
     kept = {name: value for name, value in meta.items() if name not in SERVER_META}
     return {**resource, "meta": kept}

@@ -219,6 +219,8 @@ class RecipeCompiler(WideCompiler):
         for column, wanted in self.spec.get("where", {}).items():
             self._column(column, "where", column)
             tests.append(_condition(column, wanted))
+        if len(tests) == 1:
+            return tests[0]
         return lambda row: all(test(row) for test in tests)
 
     def _form_filled(self, form: str) -> Callable[[Row], bool]:
