@@ -123,8 +123,11 @@ def main() -> int:
     given = parser.parse_args()
     begun, killed, seed = time.monotonic(), 0, given.first
     while seed < given.first + given.seeds or killed < given.kills:
+        before = killed
         killed += one_seed(seed, kills=max(given.kills - killed, 10 if given.seeds else 0))
         seed += 1
+        if killed // 100 > before // 100:
+            print(f"{killed} kills so far, the last seed is {seed - 1}", flush=True)
     print(
         f"{seed - given.first} seeds, {killed} kills: 0 lost, 0 doubled, 0 stale "
         f"({time.monotonic() - begun:.0f} s)"
