@@ -105,7 +105,7 @@ def medplum(build: Path) -> Iterator[Running]:
 def hapi(build: Path, settings: str = "", **properties: Any) -> Iterator[Running]:
     """HAPI FHIR JPA on H2 in memory; its log goes to a file, for a full pipe would stop it."""
     given = [f"-D{name.replace('_', '.')}={value}" for name, value in properties.items()]
-    words = ["java", "-Xmx1g", "-XX:+UseSerialGC", "-Dport=0", "-Dparent=true", *given, "-cp",
+    words = ["java", "-Xmx3g", "-XX:+UseSerialGC", "-Dport=0", "-Dparent=true", *given, "-cp",
              f"{build}/target/hapi-peer-1.jar:{build}/target/lib/*", "peer.HapiPeer"]  # fmt: skip
     with tempfile.TemporaryFile() as log, program(words, _second_word, errors=log) as url:
         yield Running(url, settings)
