@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/http.html#transaction
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from adapter.errors import ProtocolError
@@ -16,6 +16,7 @@ from adapter.fhir.writing import GONE
 
 MAX_ENTRIES = 200
 MAX_BYTES = 900_000  # a common proxy limit is 1 MB
+AROUND = 300  # bytes of an entry beside its resource
 # a server that takes no Bundle at all says one of these, and so does one that refuses a resource
 NO_BUNDLES = (403, 404, 405, 415, 501)
 
@@ -28,32 +29,59 @@ class Limits:
     size: int = MAX_BYTES
 
 
+@dataclass(slots=True)
+class _Packing:
+    """A Bundle that is being filled."""
+
+    groups: list[list[Any]] = field(default_factory=list)
+    entries: int = 0
+    size: int = 0
+
+    @classmethod
+    def of(cls, groups: Sequence[list[Any]]) -> _Packing:
+        changes = [change for group in groups for change in group]
+        size = sum(len(change.content) + AROUND for change in changes)
+        return cls(list(groups), len(changes), size)
+
+    def has_room(self, other: _Packing, limits: Limits) -> bool:
+        return (
+            self.entries + other.entries <= limits.entries and self.size + other.size <= limits.size
+        )
+
+    def add(self, other: _Packing) -> None:
+        self.groups += other.groups
+        self.entries += other.entries
+        self.size += other.size
+
+
 def packed(subjects: Sequence[Sequence[Any]], limits: Limits) -> Iterator[list[list[Any]]]:
     """Lists of groups, each list one Bundle; ``subjects`` are the changes of one subject each.
 
-    A subject is split only when it alone is over the limits, and never inside a group.
+    A subject is split only when it alone is over the limits, and never inside a group. The largest
+    come first, and each goes where there is room: fewer Bundles, whatever the order.
     """
-    bundle: list[list[Any]] = []
-    for partition in map(grouped, subjects):
-        if bundle and not _fits(bundle + partition, limits):
-            yield bundle
-            bundle = []
-        if _fits(bundle + partition, limits):
-            bundle = bundle + partition
-            continue
-        for group in partition:
-            if bundle and not _fits([*bundle, group], limits):
-                yield bundle
-                bundle = []
-            bundle.append(group)
-    if bundle:
-        yield bundle
+    whole = sorted((_Packing.of(grouped(each)) for each in subjects), key=lambda one: -one.entries)
+    bundles: list[_Packing] = []
+    for subject in whole:
+        home = next((bundle for bundle in bundles if bundle.has_room(subject, limits)), None)
+        if home:
+            home.add(subject)
+        elif _Packing().has_room(subject, limits):
+            bundles.append(subject)
+        else:
+            bundles += _split(subject, limits)
+    return (bundle.groups for bundle in bundles)
 
 
-def _fits(bundle: list[list[Any]], limits: Limits) -> bool:
-    entries = sum(len(group) for group in bundle)
-    size = sum(len(change.content) + 300 for group in bundle for change in group)
-    return entries <= limits.entries and size <= limits.size
+def _split(subject: _Packing, limits: Limits) -> list[_Packing]:
+    """One subject that is too much for one Bundle: its groups in order, over several."""
+    bundles: list[_Packing] = []
+    for group in map(_Packing.of, ([group] for group in subject.groups)):
+        if bundles and bundles[-1].has_room(group, limits):
+            bundles[-1].add(group)
+        else:
+            bundles.append(group)
+    return bundles
 
 
 def writing(base_url: str, kind: str, changes: Sequence[Any]) -> dict[str, Any]:
