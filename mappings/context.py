@@ -114,6 +114,9 @@ class Context:
     tables: Mapping[str, CodeTable]
     flavours: frozenset[str] = frozenset()
     profiles: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    _concepts: dict[tuple[str, str, str | None], Resource] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
 
     @property
     def r5(self) -> bool:
@@ -173,12 +176,18 @@ class Context:
         return list(self.profiles.get(own if name else resource_type, ())) or [own]
 
     def coded(self, table: str, term: str, unit: str | None = None) -> Resource:
-        """A CodeableConcept of all codings of a term. Raises KeyError for an unknown term."""
-        rows = self.tables[table].rows(term, unit)
-        return fields(
-            coding=[row.coding() for row in rows if row.code],
-            text=rows[0].label if rows else None,
-        )
+        """A CodeableConcept of all codings of a term. Raises KeyError for an unknown term.
+
+        It is made once and stands in many resources: nobody changes what was mapped.
+        """
+        asked = (table, term, unit)
+        if asked not in self._concepts:
+            rows = self.tables[table].rows(term, unit)
+            self._concepts[asked] = fields(
+                coding=[row.coding() for row in rows if row.code],
+                text=rows[0].label if rows else None,
+            )
+        return self._concepts[asked]
 
     def coding(self, table: str, term: str) -> Resource:
         """The leading Coding of a term."""
