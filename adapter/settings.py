@@ -271,13 +271,14 @@ def _check(file: YamlFile) -> None:
 
 def _slip(error: ValidationError) -> tuple[list[str], list[str]]:
     """The key that nothing knows, if that is what is wrong, and what it or the word may mean."""
-    schema_, values = error.schema, error.validator_value
-    if error.validator == "additionalProperties" and isinstance(schema_, Mapping):
-        known = schema_.get("properties", {})
-        unknown = next(name for name in error.instance if name not in known)
+    given, values, rules = error.instance, error.validator_value, error.schema
+    is_unknown = error.validator == "additionalProperties"
+    if is_unknown and isinstance(given, dict) and isinstance(rules, dict):
+        known = rules.get("properties", {})
+        unknown = next(name for name in given if name not in known)
         return [unknown], get_close_matches(unknown, known, 1)
-    if isinstance(error.instance, str) and isinstance(values, list):  # an enum
-        return [], get_close_matches(error.instance, map(str, values), 1)
+    if isinstance(given, str) and isinstance(values, list):  # an enum
+        return [], get_close_matches(given, map(str, values), 1)
     return [], []
 
 
