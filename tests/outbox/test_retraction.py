@@ -8,6 +8,7 @@ import pytest
 
 from adapter.demo.server import EmbeddedServer
 from adapter.errors import UnavailableError, UsageError
+from adapter.fhir.order import references
 from adapter.fhir.transport import Answer, Refusal, Transport
 from adapter.mapped import Mapped
 from adapter.outbox import Outbox, Server, plan, push, retract, verify
@@ -62,6 +63,27 @@ def test_only_the_hash_is_kept(
     left = outbox.of_subject(row, subject)
     assert {change.state for change in left} == {"withdrawn"}
     assert {change.content for change in left} == {b""}
+
+
+def test_what_refers_to_others_goes_first_over_several_bundles_too(
+    server: EmbeddedServer, outbox: Outbox, mapped: list[Mapped]
+) -> None:
+    push(outbox, target(server), mapped)
+    subject = first_subject(mapped)
+    outbox.learn(outbox.server_id(target(server)), "max-entries", "2")
+    gone: list[str] = []
+
+    class Noting(Transport):
+        def post(self, bundle: dict[str, object]) -> Answer:
+            requests = [entry["request"] for entry in bundle["entry"]]  # type: ignore[attr-defined]
+            gone.extend(each["url"] for each in requests if each["method"] == "DELETE")
+            return super().post(bundle)
+
+    retract(outbox, target(server), subject, transport_factory=lambda s: Noting(s.url))
+    own = {m.reference: m.resource for m in mapped if m.subject == subject}
+    assert set(gone) == set(own)
+    for place, name in enumerate(gone):
+        assert set(references(own[name])).isdisjoint(gone[:place]), name
 
 
 def test_what_was_never_sent_cannot_be_withdrawn(server: EmbeddedServer, outbox: Outbox) -> None:
