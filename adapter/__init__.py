@@ -3,8 +3,9 @@
 The public names are loaded when they are first used, so that the command line starts quickly.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from adapter.lazy import names
 
 if TYPE_CHECKING:
     from adapter.mapping import MapResult, map_study
@@ -25,8 +26,4 @@ _HOMES = {
 
 __all__ = ["Issue", "MapResult", "Study", "Validator", "map_study", "push"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'adapter' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+__getattr__ = names(__name__, _HOMES)

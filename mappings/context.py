@@ -162,13 +162,12 @@ class Context:
         }
         if resource_type in PERSONAL:
             meta["security"] = [PSEUDED]
-        pseudonym = self.id(resource_type, key, kind)
-        ours = [{"system": self.system(resource_type, kind), "value": pseudonym}]
+        ours = self.identifier(resource_type, key, kind)
         return {
             "resourceType": resource_type,
-            "id": pseudonym,
+            "id": ours["value"],
             "meta": meta,
-            **fields(**{"identifier": ours, **elements}),
+            **fields(**{"identifier": [ours], **elements}),
         }
 
     def _profiles(self, resource_type: str, name: str | None) -> list[str]:

@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/http.html#transaction
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,7 +54,7 @@ class _Packing:
         self.size += other.size
 
 
-def packed(subjects: Sequence[Sequence[Any]], limits: Limits) -> Iterator[list[list[Any]]]:
+def packed(subjects: Sequence[Sequence[Any]], limits: Limits) -> list[list[list[Any]]]:
     """Lists of groups, each list one Bundle; ``subjects`` are the changes of one subject each.
 
     A subject is split only when it alone is over the limits, and never inside a group. The largest
@@ -70,7 +70,7 @@ def packed(subjects: Sequence[Sequence[Any]], limits: Limits) -> Iterator[list[l
             bundles.append(subject)
         else:
             bundles += _split(subject, limits)
-    return (bundle.groups for bundle in bundles)
+    return [bundle.groups for bundle in bundles]
 
 
 def _split(subject: _Packing, limits: Limits) -> list[_Packing]:

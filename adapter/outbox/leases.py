@@ -25,10 +25,11 @@ from adapter.outbox.tables import PENDING, change_table, lease_table
 
 LEASE = 180.0  # seconds: longer than the deadline of any one request
 
-_ONE = sa.and_(
-    lease_table.c.server == sa.bindparam("at"), lease_table.c.subject == sa.bindparam("of")
+_FENCED = sa.and_(
+    lease_table.c.server == sa.bindparam("at"),
+    lease_table.c.subject == sa.bindparam("of"),
+    lease_table.c.fence == sa.bindparam("fenced"),
 )
-_FENCED = sa.and_(_ONE, lease_table.c.fence == sa.bindparam("fenced"))
 _OURS = sa.and_(_FENCED, lease_table.c.owner == sa.bindparam("by"))
 TAKE_OVER = (
     lease_table.update()
@@ -143,7 +144,7 @@ class Leases:
             query = sa.select(table).where(here).with_for_update(skip_locked=True)
             rows = {row.subject: row for row in db.execute(query)}
             free = [row for row in rows.values() if self._is_free(row, now)]
-            fences = self._renew(db, server, free, now)
+            fences = self._take_over(db, server, free, now)
             for row in free:
                 if row.sending and row.subject in fences:
                     _look_first(db, server, row.sending)
@@ -155,7 +156,7 @@ class Leases:
     def _is_free(self, row: sa.Row[Any], now: float) -> bool:
         return row.owner in ("", self.owner) or row.until <= now or is_gone(row.owner)
 
-    def _renew(
+    def _take_over(
         self, db: sa.Connection, server: int, rows: Sequence[sa.Row[Any]], now: float
     ) -> dict[str, int]:
         """Take these over with the next fence, while they are locked; fences by subject."""

@@ -116,7 +116,7 @@ class Relay(Exchange):
     def _delete(self, subjects: Sequence[Sequence[Change]]) -> None:
         """What refers to others goes first: the order of writes, backwards."""
         for changes in subjects:
-            for bundle in reversed(list(packed([changes], self.lessons.limits))):
+            for bundle in reversed(packed([changes], self.lessons.limits)):
                 self._whole([list(reversed(group)) for group in reversed(bundle)], list)
                 self.run.tell(len(_flat(bundle)))
 

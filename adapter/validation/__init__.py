@@ -3,8 +3,9 @@
 The compiler behind it is loaded when it is first used: most pushes find nothing new to check.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from adapter.lazy import names
 
 if TYPE_CHECKING:
     from adapter.validation.issues import Issue
@@ -14,8 +15,4 @@ _HOMES = {"Issue": "adapter.validation.issues", "Validator": "adapter.validation
 
 __all__ = ["Issue", "Validator"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'adapter.validation' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+__getattr__ = names(__name__, _HOMES)

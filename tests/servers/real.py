@@ -32,7 +32,7 @@ sys.path[:0] = [str(HERE.parents[1])]
 
 from adapter.fhir.bundles import read_all  # noqa: E402
 from adapter.fhir.json import content_hash, equal, loads  # noqa: E402
-from adapter.fhir.omit import Omission, without  # noqa: E402
+from adapter.fhir.omit import without  # noqa: E402
 from adapter.outbox import connect  # noqa: E402
 from adapter.service import outboxes  # noqa: E402  after the path
 from adapter.settings import load_study  # noqa: E402
@@ -146,7 +146,7 @@ def read_back(row: Row, study: Path, files: Path) -> None:
     keep (1.10 as 1.1) are equal by value, and counted.
     """
     server = load_study(study).server(SERVER)
-    spared = Omission(server.omit_extensions, server.omit_codings)
+    spared = outboxes.omission_of(server)
     transport = connect(outboxes.connect(server))
     different, normalised, read = 0, 0, 0
     for file in sorted(files.glob("*.ndjson")):
