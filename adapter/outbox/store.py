@@ -6,7 +6,6 @@ here survives a power cut. The states of a change are explained in ``tables.py``
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import cache
 from operator import attrgetter
@@ -45,6 +44,7 @@ from adapter.outbox.tables import (
     attempt_table,
     change_table,
 )
+from adapter.outbox.waiting import earliest, waiting
 from adapter.outbox.withdrawals import (
     BURIED,
     Withdrawals,
@@ -195,10 +195,10 @@ class Outbox(Servers, Withdrawals, Looks):
         taken = self.leases.taken(server)
         chosen: dict[str, int] = {}
         with self._reading() as db:
-            stage = _earliest(db, server)
+            stage = earliest(db, server)
             if stage is None:
                 return []
-            for subject, count in _waiting(db, server, stage):
+            for subject, count in waiting(db, server, stage):
                 if subject in taken:
                     continue
                 if chosen and sum(chosen.values()) + count > entries:
@@ -377,33 +377,3 @@ def _wanting(insert: Any) -> Any:
         index_elements=["server", "reference"],
         set_={name: statement.excluded[name] for name in kept},
     )
-
-
-def _earliest(db: sa.Connection, server: int) -> int | None:
-    """The earliest stage with something left to send."""
-    table = change_table
-    stages = [
-        db.execute(
-            sa.select(sa.func.min(table.c.stage)).where(
-                table.c.server == server, table.c.state == state
-            )
-        ).scalar()
-        for state in PENDING
-    ]
-    return min((stage for stage in stages if stage is not None), default=None)
-
-
-def _waiting(db: sa.Connection, server: int, stage: int) -> Iterator[tuple[str, int]]:
-    """The subjects with something left to send in a stage and how much, once for each state.
-
-    In the order of subjects, straight from an index: who stops reading spares the rest.
-    """
-    table = change_table
-    each = (
-        sa.select(table.c.subject, sa.func.count())
-        .where(table.c.server == server, table.c.stage == stage, table.c.state == state)
-        .group_by(table.c.subject)
-        .order_by(table.c.subject)
-        for state in PENDING
-    )
-    yield from heapq.merge(*(map(tuple, db.execute(query)) for query in each))
