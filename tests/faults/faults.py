@@ -104,6 +104,7 @@ def _status(fault: Fault, handler: Any, _server: Any, _carry: Carry) -> None:
         handler.send_header(name, value)
     handler.send_header("Content-Type", "application/fhir+json")
     handler.send_header("Content-Length", str(len(body)))
+    handler.send_header("Connection", "close")  # else the next request may meet the closing
     handler.end_headers()
     handler.wfile.write(body)
     raise Spoiled

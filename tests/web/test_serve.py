@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import shutil
 import threading
@@ -168,7 +169,9 @@ def connection(app: Flask) -> Iterator[http.client.HTTPConnection]:
     connection = http.client.HTTPConnection("127.0.0.1", server.effective_port, timeout=10)
     yield connection
     connection.close()
-    server.trigger.pull_trigger(lambda: server.close())
+    with contextlib.suppress(OSError):  # the server may be awake, and gone before we wake it
+        server.trigger.pull_trigger(server.close)
+    thread.join()
     server.task_dispatcher.shutdown()
 
 
