@@ -45,7 +45,7 @@ class Exchange:
 
     def _look(self, changes: list[Change]) -> list[Change]:
         """Read what has no acknowledged version; returns what must still be written."""
-        unread = [c for c in changes if c.version is None or c.state in ("sent", "unknown")]
+        unread = [change for change in changes if self._is_unread(change)]
         if not unread:
             return changes
         found = self._read(unread)
@@ -73,6 +73,17 @@ class Exchange:
         self.held.update(change.reference for change in done)
         self.result.unchanged += sum(not change.is_record for change in done)
         return [change for change in changes if change.state not in SETTLED]
+
+    def _is_unread(self, change: Change) -> bool:
+        """Whether the server may hold it in a version that we do not know."""
+        if change.state in ("sent", "unknown"):
+            return True
+        if change.version is not None:
+            return False
+        if change.action == "delete" or change.acked_hash:
+            return True
+        kind = change.reference.partition("/")[0]
+        return not self.run.empty.has(self.transport, self.lessons.capability, kind)
 
     def _read(self, changes: Sequence[Change]) -> dict[str, dict[str, Any]]:
         """What the server holds of these; in batches where it takes them."""

@@ -1,9 +1,10 @@
 """From the outbox to the server: look, write, prove. Nothing is sent twice and nothing is guessed.
 
-What has no acknowledged version is read first; what the server already holds is acknowledged
-without a write. A write counts when its entry in the answer proves it; everything else is looked
-at before it is sent again. A refused bundle is halved until the refused resource stands alone.
-Several processes share the work: each leases the subjects it works on (``leases.py``).
+What has no acknowledged version is read first, unless the server holds nothing of its type; what
+it already holds is acknowledged without a write. A write counts when its entry in the answer proves
+it; everything else is looked at before it is sent again. A refused bundle is halved until the
+refused resource stands alone. Several processes share the work: each leases the subjects it works
+on (``leases.py``).
 """
 
 from __future__ import annotations

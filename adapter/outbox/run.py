@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from adapter.fhir.empty import EmptyTypes
 from adapter.fhir.transport import Transport
 from adapter.outbox.lessons import Lessons
 from adapter.outbox.patience import Breaker
@@ -87,6 +88,7 @@ class Run:
         self.outbox, self.row = outbox, row
         self._records = records
         self.lessons = Lessons(outbox, row)
+        self.empty = EmptyTypes()
         self.held: set[str] = set()  # what the server is known to hold
         self.lost: set[str] = set()  # what it will not hold: dead or parked in this run
         self.stopped = threading.Event()

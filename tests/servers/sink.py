@@ -7,26 +7,41 @@ from __future__ import annotations
 
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import orjson
 
+sys.path[:0] = [str(Path(__file__).parents[2])]
+
+from adapter.validation.references import resource_types  # noqa: E402  after the path
+
 METADATA = {
     "resourceType": "CapabilityStatement",
     "fhirVersion": "4.0.1",
-    "rest": [{"mode": "server", "interaction": [{"code": "transaction"}, {"code": "batch"}]}],
+    "rest": [
+        {
+            "mode": "server",
+            "interaction": [{"code": "transaction"}, {"code": "batch"}],
+            "resource": [
+                {"type": kind, "interaction": [{"code": "update"}, {"code": "search-type"}]}
+                for kind in sorted(resource_types("R4"))
+            ],
+        }
+    ],
 }
+NOTHING = {"resourceType": "Bundle", "type": "searchset", "total": 0}
 
 
 class Sink(BaseHTTPRequestHandler):
-    """Answers 404 to every read and 201 to every write."""
+    """Finds nothing, answers 404 to every read and 201 to every write."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
-        """The CapabilityStatement, whatever is asked."""
-        self._answer(METADATA)
+        """The CapabilityStatement, or a search that finds nothing."""
+        self._answer(METADATA if self.path.endswith("/metadata") else NOTHING)
 
     def do_POST(self) -> None:
         """A batch of reads or a transaction of writes."""

@@ -1,0 +1,56 @@
+"""Types of which a server holds nothing: of those, nothing need be read before it is written.
+
+One search a type takes the place of a read a resource. It is asked where the server says that it
+searches the type, and anything but a plain "there is none" means that every resource is read.
+https://hl7.org/fhir/R4/search.html
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from adapter.errors import ProtocolError, UnavailableError
+from adapter.fhir.capability import Capability
+from adapter.fhir.transport import Refusal, Transport
+
+
+class EmptyTypes:
+    """The types of which a server held nothing before this run wrote any; its workers share it."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, bool] = {}
+        self._lock = threading.Lock()
+        self._asks = True
+
+    def has(self, transport: Transport, capability: Capability | None, kind: str) -> bool:
+        """Whether the server held nothing of a type; asked once, before any of it is written.
+
+        Raises AuthenticationError; what else goes wrong means no.
+        """
+        if kind in self._known:
+            return self._known[kind]
+        with self._lock:
+            if kind not in self._known:
+                stated = capability.of(kind).interactions if capability else frozenset()
+                asks = self._asks and "search-type" in stated
+                self._known[kind] = asks and self._ask(transport, kind)
+            return self._known[kind]
+
+    def _ask(self, transport: Transport, kind: str) -> bool:
+        try:
+            return _is_empty(transport.get(f"{kind}?_count=1").body)
+        except (Refusal, ProtocolError):
+            return False
+        except UnavailableError:  # whoever reads next waits for it
+            self._asks = False
+            return False
+
+
+def _is_empty(body: Any) -> bool:
+    """Whether this is all of a searchset, and nothing is in it."""
+    if not isinstance(body, dict) or body.get("type") != "searchset" or body.get("entry"):
+        return False
+    links = body.get("link") or []
+    leads_on = any(isinstance(one, dict) and one.get("relation") == "next" for one in links)
+    return not leads_on and body.get("total", 0) == 0
