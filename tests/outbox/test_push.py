@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +15,7 @@ from adapter.demo.server import EmbeddedServer
 from adapter.errors import OutboxError, UnavailableError
 from adapter.fhir.transport import Answer, Refusal, Transport, Unknown
 from adapter.mapped import Mapped
-from adapter.outbox import Outbox, Server, plan, push, verify
+from adapter.outbox import Outbox, PushResult, Server, plan, push, verify
 from tests.outbox.conftest import copied, open_outbox
 
 TOTAL = 12  # resources of the small study
@@ -103,6 +104,49 @@ def test_1_10_instead_of_1_1_is_a_change(
     crp = next(m for m in changed if str(m.resource.get("valueQuantity", {}).get("value")) == "3")
     crp.resource["valueQuantity"]["value"] = Decimal("3.0")
     assert plan(outbox, target(server), changed).counts["update"] == 1
+
+
+@pytest.fixture
+def empty_server() -> Iterator[EmbeddedServer]:
+    """A server that nobody has written to."""
+    with EmbeddedServer() as running:
+        yield running
+
+
+def test_where_nothing_is_nothing_is_read_first(
+    empty_server: EmbeddedServer, folder: Path, mapped: list[Mapped]
+) -> None:
+    posted: list[str] = []
+
+    class Told(Transport):
+        def post(self, bundle: dict[str, Any]) -> Answer:
+            posted.append(bundle["type"])
+            return super().post(bundle)
+
+    def pushed() -> PushResult:
+        with open_outbox(folder) as outbox:
+            return push(outbox, target(empty_server), mapped,
+                        transport_factory=lambda server: Told(server.url))  # fmt: skip
+
+    assert pushed().created == TOTAL
+    assert set(posted) == {"transaction"}
+    for name in ("o.sqlite", "o.sqlite-wal", "o.sqlite-shm", "o.marker.json"):
+        (folder / ".study-fhir" / name).unlink(missing_ok=True)
+    posted.clear()
+    assert pushed().unchanged == TOTAL  # a second outbox finds what the first one wrote
+    assert set(posted) == {"batch"}
+    assert versions(empty_server, mapped) == {"1"}
+
+
+def test_what_may_have_arrived_is_read_even_where_nothing_was(
+    empty_server: EmbeddedServer, outbox: Outbox, mapped: list[Mapped]
+) -> None:
+    result = push(
+        outbox, target(empty_server), mapped,
+        transport_factory=flaky("lost", "ok", "lost"), sleep=lambda _: None,
+    )  # fmt: skip
+    assert versions(empty_server, mapped) == {"1"}
+    assert result.writes + result.unchanged == TOTAL
 
 
 def test_a_lost_answer_is_looked_for_and_not_sent_again(
