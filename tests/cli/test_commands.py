@@ -13,18 +13,8 @@ from pathlib import Path
 import pytest
 
 from adapter.demo.server import EmbeddedServer
+from tests.cli.process import study_fhir
 from tests.conftest import STUDY_KEY
-
-
-def study_fhir(*args: object, stop_after: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own, so that exit codes and tracebacks are real."""
-    return subprocess.run(  # noqa: S603
-        [sys.executable, "-c", "from adapter.cli import main; main()", *map(str, args)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
 
 
 def replace(folder: Path, name: str, old: str, new: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_commands import study_fhir
+from tests.cli.process import study_fhir
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from rich.console import Console
 
 from adapter.cli.tables import plan_table
 from adapter.outbox import Item
-from tests.cli.test_commands import replace, study_fhir
+from tests.cli.process import study_fhir
+from tests.cli.test_commands import replace
 from tests.faults.server import ScriptedServer
 
 

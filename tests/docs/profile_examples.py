@@ -25,11 +25,19 @@ RELEASES = ("R4", "R5")  # R4B has R4's
 WHEN = dt.datetime(2026, 1, 5, 2, 1, tzinfo=dt.UTC)
 
 
+class Everything(set[str]):
+    """All there is: the gate lets it through, and ``expected_warnings.py`` validates it."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
 @cache
 def resources(release: str) -> tuple[dict[str, Any], ...]:
     """All that the reference study maps to, by id."""
     with tempfile.TemporaryDirectory() as temporary:
         study = Study(copied(Path(temporary)), fhir=release)
+        study.passed = Everything()
         mapped = map_study(study).resources
         subject = next(each.subject for each in mapped if each.subject)
         first = [each.reference for each in mapped if each.subject == subject][:5]

@@ -99,7 +99,9 @@ def test_no_identifier_reaches_any_output(mapped: MapResult, tmp_path: Path) -> 
     texts.append(render("NCT05862675", mapped.ledger, mapped.resources))
     names = identifiers()
     assert len(names) > 1000
-    whole = "\n".join(texts)
+    # most of what stands between quotes stands there often, and no name holds a quote
+    whole = "\n".join({part for text in texts for part in text.split('"')})
+    assert not any('"' in name for name in names)
     assert [name for name in names if name in whole] == []
 
 
@@ -118,8 +120,10 @@ def test_the_order_of_rows_does_not_matter(mapped: MapResult, tmp_path: Path) ->
         file = folder / "data" / name
         head, *lines = file.read_text(encoding="utf-8").splitlines()
         file.write_text("\n".join([head, *reversed(lines)]) + "\n", encoding="utf-8")
-    turned = map_study(Study(folder))
-    assert {m.reference: m.resource for m in turned.resources} == {
+    turned = Study(folder)
+    turned.passed |= {m.digest for m in mapped.resources}  # what is new goes through the gate
+    again = map_study(turned)
+    assert {m.reference: m.resource for m in again.resources} == {
         m.reference: m.resource for m in mapped.resources
     }
 

@@ -1,0 +1,48 @@
+"""The command line in a process of its own, so that exit codes and tracebacks are real.
+
+Each process is forked from one that has the command line loaded: half a second less for each.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from adapter.cli import COMMANDS
+
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload([f"adapter.cli.{name.replace('-', '_')}" for name in COMMANDS])
+LIMIT = 120  # seconds
+
+
+def study_fhir(*args: object, text: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a command with ``text`` as its input; it has this process's environment and folder."""
+    words = list(map(str, args))
+    with tempfile.TemporaryDirectory() as folder:
+        said = Path(folder)
+        (said / "in").write_text(text, encoding="utf-8")
+        process = FORKS.Process(target=_run, args=(words, dict(os.environ), said))
+        process.start()
+        process.join(LIMIT)
+        if process.exitcode is None:
+            process.kill()
+            raise subprocess.TimeoutExpired(words, LIMIT)
+        out, err = ((said / name).read_text(encoding="utf-8") for name in ("out", "err"))
+    return subprocess.CompletedProcess(words, process.exitcode, out, err)
+
+
+def _run(words: list[str], environment: dict[str, str], folder: Path) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    for number, name in enumerate(("in", "out", "err")):
+        with (folder / name).open("r+b" if number == 0 else "wb") as file:
+            os.dup2(file.fileno(), number)
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  as long as the process
+    sys.argv = ["study-fhir", *words]
+    from adapter.cli import main
+
+    main()
