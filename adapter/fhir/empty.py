@@ -1,7 +1,8 @@
 """Types of which a server holds nothing: of those, nothing need be read before it is written.
 
 One search a type takes the place of a read a resource. It is asked where the server says that it
-searches the type, and anything but a plain "there is none" means that every resource is read.
+searches the type; anything but a plain "there is none" means that every resource is read, and so
+does a first write that is answered as one over something else: somebody else writes there too.
 https://hl7.org/fhir/R4/search.html
 """
 
@@ -36,6 +37,12 @@ class EmptyTypes:
                 asks = self._asks and "search-type" in stated
                 self._known[kind] = asks and self._ask(transport, kind)
             return self._known[kind]
+
+    def doubt(self) -> None:
+        """A first write found something there: from now on, everything is read."""
+        with self._lock:
+            self._asks = False
+            self._known = dict.fromkeys(self._known, False)
 
     def _ask(self, transport: Transport, kind: str) -> bool:
         try:

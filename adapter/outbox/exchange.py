@@ -21,6 +21,7 @@ from adapter.outbox.single import write_alone
 from adapter.outbox.store import Change, Outbox
 
 SETTLED = ("done", "withdrawn")
+WRITTEN_OVER = 200  # a PUT that creates is answered with 201
 
 
 class Exchange:
@@ -173,6 +174,8 @@ class Exchange:
             change.state, change.acked_hash = "withdrawn", None
             self.result.deleted += not change.is_record
             return
+        if not is_update and verdict.status == WRITTEN_OVER:
+            self.run.empty.doubt()
         if verdict.place and verdict.place != change.reference:
             change.place = verdict.place
             self.lessons.places[change.reference] = verdict.place

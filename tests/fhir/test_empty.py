@@ -82,6 +82,13 @@ def test_a_server_that_is_away_is_not_asked_of_every_type() -> None:
     assert len(server.asked) == 1
 
 
+def test_what_was_there_after_all_ends_the_trust() -> None:
+    types, server = EmptyTypes(), Searched(page())
+    assert types.has(server, SEARCHED, "Patient")
+    types.doubt()
+    assert not types.has(server, SEARCHED, "Patient")
+
+
 def test_who_is_not_let_in_is_told() -> None:
     with pytest.raises(AuthenticationError):
         EmptyTypes().has(Searched(AuthenticationError("HTTP 401")), SEARCHED, "Patient")

@@ -149,6 +149,27 @@ def test_what_may_have_arrived_is_read_even_where_nothing_was(
     assert result.writes + result.unchanged == TOTAL
 
 
+def test_where_somebody_else_writes_too_everything_is_read_from_then_on(
+    empty_server: EmbeddedServer, outbox: Outbox, mapped: list[Mapped]
+) -> None:
+    posted: list[str] = []
+    other = Transport(empty_server.url)
+    theirs = next(m.resource for m in mapped if m.resource["resourceType"] == "ResearchStudy")
+
+    class Meddled(Transport):
+        def post(self, bundle: dict[str, Any]) -> Answer:
+            if not posted:  # after the search, before the first write
+                other.put(f"ResearchStudy/{theirs['id']}", {**theirs, "status": "withdrawn"})
+            posted.append(bundle["type"])
+            return super().post(bundle)
+
+    push(outbox, target(empty_server), mapped,
+         transport_factory=lambda server: Meddled(server.url))  # fmt: skip
+    other.close()
+    assert posted[:2] == ["transaction", "batch"]
+    assert not verify(outbox, target(empty_server)).different
+
+
 def test_a_lost_answer_is_looked_for_and_not_sent_again(
     server: EmbeddedServer, outbox: Outbox, mapped: list[Mapped]
 ) -> None:
