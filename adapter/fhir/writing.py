@@ -8,8 +8,7 @@ https://hl7.org/fhir/R4/http.html#transaction-response
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from adapter.errors import ProtocolError
 from adapter.fhir.outcomes import Said, said_of
@@ -19,8 +18,7 @@ BUSY = frozenset((408, 425, 429, 500, 502, 503, 504))
 CONFLICT = (409, 412)
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What became of one write.
 
     ``outcome`` is ``done`` (proven), ``unknown`` (look before anything else), ``conflict`` (409 and
@@ -31,7 +29,7 @@ class Verdict:
     status: int = 0
     version: str | None = None
     place: str | None = None
-    issues: tuple[str, ...] = field(default=())
+    issues: tuple[str, ...] = ()
     said: Said | None = None  # its OperationOutcome
 
 
@@ -104,7 +102,7 @@ def entry_verdict(entry: dict[str, Any]) -> Verdict:
     said = None if outcome == "done" else said_of(stated)
     if outcome == "done" and place is None and status != 204:
         outcome = "unknown"
-    return Verdict(outcome, status, found, place, issue_codes(stated), said)
+    return Verdict(outcome, status, found, place, issue_codes(stated) if stated else (), said)
 
 
 def judged(status: int) -> str:

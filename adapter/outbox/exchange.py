@@ -142,11 +142,12 @@ class Exchange:
         for change in changes:
             change.body = self._body(change)
         bundle = writing(self.transport.base_url, self.lessons.kind, changes)
-        verdicts = bundle_verdicts(changes, self.transport.post(bundle).body)
-        if self.lessons.most_taken < len(changes) and all(
-            verdict.outcome == "done" for verdict in verdicts.values()
-        ):
-            self.lessons.bundle_taken(len(changes))
+        begun = self.patience.clock()
+        answer = self.transport.post(bundle)
+        seconds = self.patience.clock() - begun
+        verdicts = bundle_verdicts(changes, answer.body)
+        if all(verdict.outcome == "done" for verdict in verdicts.values()):
+            self.lessons.bundle_taken(len(changes), seconds)
         return verdicts
 
     def _ask_alone(self, change: Change) -> Verdict:

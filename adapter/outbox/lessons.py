@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 RECORDS = ("Provenance", "AuditEvent")
 FEW, LARGE = 20, 50_000  # entries and bytes of a Bundle that is refused for its bytes
+# A server that carries out a full Bundle in so many seconds is given more at once: by then, most of
+# the time is ours. Others are not: a Bundle is a transaction that locks what it writes.
+QUICK, MANY_ENTRIES = 0.1, 2 * MAX_ENTRIES
 
 
 class Lessons:
@@ -32,6 +35,7 @@ class Lessons:
         self.takes_bundles = "bundle" in known
         self.most_taken = 0  # entries of a Bundle that was carried out whole, in this run
         self._most_entries = int(known.get("max-entries", MAX_ENTRIES))
+        self._is_limited = "max-entries" in known  # or was too slow in this run
         entries = min(self._most_entries, int(known.get("slow-entries", MAX_ENTRIES)))
         self.limits = Limits(entries, int(known.get("max-bytes", MAX_BYTES)))
         self.conditional = {n.partition(":")[2] for n in known if n.startswith("conditional:")}
@@ -88,19 +92,26 @@ class Lessons:
         half = max(1, entries // 2)
         if half < self.limits.entries:
             self.limits = Limits(half, self.limits.size)
-            self._most_entries = half
+            self._most_entries, self._is_limited = half, True
             self._learn("max-entries", str(half))
 
     def too_slow(self, entries: int) -> None:
         """There was no answer to a bundle in time: less at once, until the next run."""
         half = max(1, entries // 2)
+        self._is_limited = True
         if half < self.limits.entries:
             self.limits = Limits(half, self.limits.size)
             self._learn("slow-entries", str(half))
 
-    def bundle_taken(self, entries: int = 0) -> None:
-        """The server carried out a Bundle of so many entries: it takes them."""
+    def bundle_taken(self, entries: int = 0, seconds: float = QUICK) -> None:
+        """The server carried out a Bundle of so many entries in so many seconds: it takes them.
+
+        Where it is quick, the next may be larger, in this run; but not over a limit that it has.
+        """
         self.most_taken = max(self.most_taken, entries)
+        is_full = 2 * entries > self.limits.entries == self._most_entries == MAX_ENTRIES
+        if seconds < QUICK and is_full and not self._is_limited:
+            self.limits = Limits(MANY_ENTRIES, self.limits.size)
         if not self.takes_bundles:
             self.takes_bundles = True
             self._learn("bundle", "yes")
