@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mappings.locations import CANONICAL
@@ -50,6 +50,9 @@ class CodeTable:
 
     name: str
     terms: Mapping[str, tuple[CodeRow, ...]]
+    _units: dict[str, tuple[str, ...]] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
 
     def __contains__(self, term: str) -> bool:
         return term in self.terms
@@ -63,7 +66,10 @@ class CodeTable:
 
     def units(self, term: str) -> tuple[str, ...]:
         """The UCUM units a term is known in; empty when it has none."""
-        return tuple(dict.fromkeys(row.unit for row in self.terms[term] if row.unit))
+        if term not in self._units:
+            rows = self.terms[term]
+            self._units[term] = tuple(dict.fromkeys(row.unit for row in rows if row.unit))
+        return self._units[term]
 
 
 def read_table(name: str, lines: Iterable[str]) -> CodeTable:
