@@ -25,6 +25,7 @@ from adapter.outbox.planner import (
     digest_of,
     others,
     pages,
+    reference_of,
     step_of,
     still_wanted,
 )
@@ -62,7 +63,7 @@ def plan_live(
     try:
         recognise(outbox, row, server, transport, reader.ask)
         for page in pages(still_wanted(resources, outbox.withdrawn(row))):
-            wanted = {f"{w.resource['resourceType']}/{w.resource['id']}": w for w in page}
+            wanted = {reference_of(each): each for each in page}
             seen.add(wanted)
             looked.compare(wanted, found)
             done += len(page)

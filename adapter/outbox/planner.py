@@ -37,6 +37,12 @@ class Wanted(Protocol):
         """The Patient's id, or "" for the study."""
 
 
+def reference_of(each: Wanted) -> str:
+    """``Type/id``; what was mapped knows it already."""
+    known = getattr(each, "reference", None)
+    return known or f"{each.resource['resourceType']}/{each.resource['id']}"
+
+
 def digest_of(each: Wanted) -> str:
     """The hash of its content; what was mapped knows it already."""
     return getattr(each, "digest", None) or content_hash(each.resource)
@@ -169,7 +175,7 @@ def plan(
     found = Plan(server.name)
     seen = Seen()
     for page in pages(still_wanted(resources, outbox.withdrawn(row))):
-        wanted = {f"{w.resource['resourceType']}/{w.resource['id']}": w for w in page}
+        wanted = {reference_of(each): each for each in page}
         known = outbox.standing(row, wanted.keys())
         seen.add(wanted)
         digests = {reference: digest_of(each) for reference, each in wanted.items()}

@@ -15,7 +15,7 @@ from adapter.errors import AuthenticationError, UnavailableError
 from adapter.fhir.capability import read_capability
 from adapter.fhir.json import dumps
 from adapter.outbox.identity import recognise
-from adapter.outbox.planner import Wanted, digest_of, step_of, still_wanted
+from adapter.outbox.planner import Wanted, digest_of, reference_of, step_of, still_wanted
 from adapter.outbox.reading import Reader
 from adapter.outbox.records import Records
 from adapter.outbox.relay import Connect, Progress, PushResult, Relay, Run, connect
@@ -157,7 +157,7 @@ def enqueue(outbox: Outbox, row: int, resources: Iterable[Wanted]) -> int:
     unchanged = 0
     new: list[Change] = []
     for each in still_wanted(resources, outbox.withdrawn(row)):
-        reference = f"{each.resource['resourceType']}/{each.resource['id']}"
+        reference = reference_of(each)
         digest = digest_of(each)
         before = known.get(reference)
         step = step_of(before, digest)

@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
 import requests
 
 sys.path[:0] = [str(Path(__file__).parents[2])]
@@ -44,11 +45,23 @@ from adapter.study import Study
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A resource, its subject and the hash that mapping gave it."""
+    """A line of NDJSON and the hash that mapping gave it: read exactly only if it is sent."""
 
-    resource: dict[str, Any]
-    subject: str
+    line: bytes
     digest: str
+    subject: str = ""
+
+    @property
+    def reference(self) -> str:
+        """``Type/id``."""
+        quick = orjson.loads(self.line)
+        return f"{quick['resourceType']}/{quick['id']}"
+
+    @property
+    def resource(self) -> dict[str, Any]:
+        """The resource, its decimals with all their digits."""
+        found: dict[str, Any] = loads_answer(self.line)
+        return found
 
 
 def fresh(folder: Path, name: str) -> Outbox:
@@ -84,8 +97,7 @@ def raw_rate(url: str, mapped: list[Any]) -> float:
     """Resources a second of a loop that posts the prepared bundles, and looks at no answer."""
     changes = []
     for each in mapped:
-        reference = f"{each.resource['resourceType']}/{each.resource['id']}"
-        change = Change(reference, each.subject, dumps(each.resource), "")
+        change = Change(each.reference, each.subject, dumps(each.resource), "")
         change.body = each.resource
         change.targets = tuple(references(each.resource))
         change.stage = stage_of(each.resource, each.subject)
@@ -145,7 +157,7 @@ def planned(folder: Path, mapped: list[Any], size: int) -> tuple[float, float]:
 def _read(file: Path, hashes: Path) -> Iterator[Wanted]:
     with file.open("rb") as lines, hashes.open(encoding="ascii") as known:
         for line, digest in zip(lines, known, strict=True):
-            yield Wanted(loads_answer(line), "", digest.rstrip())
+            yield Wanted(line, digest.rstrip())
 
 
 def measure(study: Path, url: str | None, size: int) -> dict[str, float]:
