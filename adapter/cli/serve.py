@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import click
@@ -77,7 +77,7 @@ def named(studies: tuple[Path, ...]) -> dict[str, Path]:
     return folders
 
 
-def read_tokens(files: Sequence[str], studies: Container[str]) -> list[Token]:
+def read_tokens(files: Sequence[str], studies: Collection[str]) -> list[Token]:
     """The tokens of callers, each from ``FILE`` or ``STUDY=FILE``; else from the environment.
 
     What stands before ``=`` is a study only when it is one of ``studies``: a file may be named so.
@@ -95,5 +95,10 @@ def read_tokens(files: Sequence[str], studies: Container[str]) -> list[Token]:
     for each in files:
         study, _, file = each.partition("=")
         own = study in studies and bool(file)
+        if file and not own and not Path(each).exists():
+            raise ConfigurationError(
+                f"no study {study!r} is served, and there is no file {each!r}",
+                hint=f"--token-file FILE or STUDY=FILE, where STUDY is {', '.join(studies)}",
+            )
         tokens.append(Token(read_private(Path(file if own else each)), study if own else None))
     return tokens

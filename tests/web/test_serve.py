@@ -142,7 +142,7 @@ def test_w02_only_a_study_that_is_served_stands_before_the_file(
     strange = token_file.rename(tmp_path / "a=b")
     invoke(study, "--port", 0, "--token-file", strange)
     assert listening.ran
-    with pytest.raises(ConfigurationError, match="cannot be read"):
+    with pytest.raises(ConfigurationError, match="no study 'NOTHING' is served"):
         invoke(study, "--port", 0, "--token-file", f"NOTHING={strange}")
 
 
