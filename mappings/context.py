@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources as package_files
 from io import StringIO
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from mappings.code_tables import (
     CodeTable,
@@ -24,6 +24,7 @@ from mappings.locations import profile_url
 
 Resource: TypeAlias = dict[str, Any]
 IdFunction: TypeAlias = Callable[[str, str, Key], str]
+T = TypeVar("T")
 
 # The kind of entity behind each resource type: last part of the identifier system, and of the id.
 KINDS: dict[str, str] = {
@@ -114,7 +115,7 @@ class Context:
     tables: Mapping[str, CodeTable]
     flavours: frozenset[str] = frozenset()
     profiles: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    _concepts: dict[tuple[str, str, str | None], Resource] = field(
+    _shared: dict[tuple[str | None, ...], Any] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )
 
@@ -156,37 +157,47 @@ class Context:
         ``profile`` is the name of our profile where it is not that of the type; ``identifier`` may
         be given to replace ours: pass ``[]`` for types that have none.
         """
-        meta: Resource = {
-            "profile": self._profiles(resource_type, profile),
-            "tag": [{"system": f"{CANONICAL}/study", "code": self.study[0]}],
-        }
-        if resource_type in PERSONAL:
-            meta["security"] = [PSEUDED]
         ours = self.identifier(resource_type, key, kind)
         return {
             "resourceType": resource_type,
             "id": ours["value"],
-            "meta": meta,
+            "meta": self.shared(
+                ("meta", resource_type, profile), lambda: self._meta(resource_type, profile)
+            ),
             **fields(**{"identifier": [ours], **elements}),
         }
+
+    def shared(self, name: tuple[str | None, ...], make: Callable[[], T]) -> T:
+        """What ``make`` makes, made once for this name.
+
+        It stands in many resources: nobody changes what was mapped.
+        """
+        if name not in self._shared:
+            self._shared[name] = make()
+        made: T = self._shared[name]
+        return made
+
+    def _meta(self, resource_type: str, profile: str | None) -> Resource:
+        return fields(
+            profile=self._profiles(resource_type, profile),
+            tag=[{"system": f"{CANONICAL}/study", "code": self.study[0]}],
+            security=[PSEUDED] if resource_type in PERSONAL else None,
+        )
 
     def _profiles(self, resource_type: str, name: str | None) -> list[str]:
         own = profile_url(name or kebab(resource_type))
         return list(self.profiles.get(own if name else resource_type, ())) or [own]
 
     def coded(self, table: str, term: str, unit: str | None = None) -> Resource:
-        """A CodeableConcept of all codings of a term. Raises KeyError for an unknown term.
+        """A CodeableConcept of all codings of a term. Raises KeyError for an unknown term."""
+        return self.shared(("coded", table, term, unit), lambda: self._coded(table, term, unit))
 
-        It is made once and stands in many resources: nobody changes what was mapped.
-        """
-        asked = (table, term, unit)
-        if asked not in self._concepts:
-            rows = self.tables[table].rows(term, unit)
-            self._concepts[asked] = fields(
-                coding=[row.coding() for row in rows if row.code],
-                text=rows[0].label if rows else None,
-            )
-        return self._concepts[asked]
+    def _coded(self, table: str, term: str, unit: str | None) -> Resource:
+        rows = self.tables[table].rows(term, unit)
+        return fields(
+            coding=[row.coding() for row in rows if row.code],
+            text=rows[0].label if rows else None,
+        )
 
     def coding(self, table: str, term: str) -> Resource:
         """The leading Coding of a term."""

@@ -44,7 +44,7 @@ def provenance(written: Written, to: Context) -> Resource:
         ],
     )
     if written.subject:
-        resource["meta"]["security"] = [PSEUDED]
+        resource["meta"] = {**resource["meta"], "security": [PSEUDED]}
     return resource
 
 

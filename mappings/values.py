@@ -36,7 +36,10 @@ def timed(element: str, start: str | None, end: str | None = None) -> dict[str, 
 
 def concepts(to: Context, table: str, term: str) -> list[Resource]:
     """One CodeableConcept for each row of a term, for elements that take several concepts."""
-    return [{"coding": [row.coding()]} for row in to.tables[table].rows(term)]
+    return to.shared(
+        ("concepts", table, term),
+        lambda: [{"coding": [row.coding()]} for row in to.tables[table].rows(term)],
+    )
 
 
 def in_study(to: Context) -> list[Resource]:
@@ -45,7 +48,10 @@ def in_study(to: Context) -> list[Resource]:
     Allowed on Encounter, Observation, Procedure, MedicationAdministration, DiagnosticReport,
     QuestionnaireResponse and Consent; https://hl7.org/fhir/R4/extension-workflow-researchstudy.html
     """
-    return [{"url": OF_STUDY, "valueReference": to.reference("ResearchStudy", to.study)}]
+    return to.shared(
+        ("in-study",),
+        lambda: [{"url": OF_STUDY, "valueReference": to.reference("ResearchStudy", to.study)}],
+    )
 
 
 def typed_identifier(to: Context, term: str, identifier: Resource) -> Resource:
