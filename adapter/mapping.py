@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, TypeAlias
 
 from adapter.errors import ConfigurationError
@@ -24,8 +24,8 @@ from adapter.recipes import (
 from adapter.sources import Table, read_sources
 from adapter.study import Study
 from mappings import map_entity, map_subject
-from mappings.context import KINDS
-from mappings.entities import Arm, Cohort, Form, Product, Question, Site, Subject, Treatment
+from mappings.context import KINDS, Context
+from mappings.entities import Arm, Cohort, Form, Key, Product, Question, Site, Subject, Treatment
 from mappings.entities import Study as StudyEntity
 from mappings.medication import product_key
 from mappings.study_record import map_cohort
@@ -54,6 +54,28 @@ def silent(_stage: str, _done: int, _total: int) -> None:
     """A progress function that shows nothing."""
 
 
+@dataclass(frozen=True)
+class Refused:
+    """What rejected rows would have made: worked out when it is asked for, which is seldom."""
+
+    keys: Collection[Key]
+    subject_keys: Collection[Key]
+    entities: Collection[Any]  # that consent does not cover
+    to: Context
+
+    @cached_property
+    def references(self) -> frozenset[str]:
+        """``Type/id`` of every resource."""
+        ids = {f"{kind}/{self.to.id(kind, key)}" for kind in KINDS for key in self.keys}
+        made = (each for entity in self.entities for each in map_entity(entity, self.to))
+        return frozenset(ids.union(f"{each['resourceType']}/{each['id']}" for each in made))
+
+    @cached_property
+    def subjects(self) -> frozenset[str]:
+        """The ids of their Patients."""
+        return frozenset(self.to.id("Patient", key) for key in self.subject_keys)
+
+
 @dataclass(frozen=True, slots=True)
 class MapResult:
     """What a study maps to: the resources that passed the gate, the ledger and its rejects."""
@@ -63,16 +85,15 @@ class MapResult:
     ledger: dict[str, Any]
     rejects: list[Reject]
     tables: Mapping[str, Table]
+    refused: Refused
     dropped: list[str] = field(default_factory=list)
-    refused: frozenset[str] = frozenset()  # what rejected rows would have made, Type/id
-    refused_subjects: frozenset[str] = frozenset()  # ids of their Patients
 
     def is_held(self, reference: str, subject: str) -> bool:
         """Whether a resource is absent only because its row, or its subject's, is rejected."""
         return (
-            reference in self.refused
-            or reference in self.dropped
-            or subject in self.refused_subjects
+            reference in self.dropped
+            or subject in self.refused.subjects
+            or reference in self.refused.references
         )
 
     @property
@@ -93,18 +114,8 @@ def map_study(study: Study, progress: Progress = silent) -> MapResult:
     groups, refused = _gate(study, _cohorts(study, assembly, passed), assembly.ledger, progress)
     passed, dropped = passed + groups, dropped + refused
     rejects = assembly.ledger.rejects()
-    result = MapResult(
-        study,
-        passed,
-        {},
-        rejects,
-        tables,
-        dropped,
-        refused=_refused(study, assembly),
-        refused_subjects=frozenset(
-            study.context.id("Patient", key) for key in assembly.refused_subjects
-        ),
-    )
+    of_rejects = Refused(assembly.refused, assembly.refused_subjects, assembly.held, study.context)
+    result = MapResult(study, passed, {}, rejects, tables, of_rejects, dropped)
     result.ledger.update(_ledger(study, assembly.ledger, rejects, result.counts))
     return result
 
@@ -117,14 +128,6 @@ def assembled(study: Study, tables: Mapping[str, Table]) -> Assembly:
     return assemble(
         recipes, tables, settings.collision_limit, gate if settings.consent.required else None
     )
-
-
-def _refused(study: Study, assembly: Assembly) -> frozenset[str]:
-    """What rejected rows would have made, as Type/id."""
-    to = study.context
-    ids = {f"{kind}/{to.id(kind, key)}" for kind in KINDS for key in assembly.refused}
-    made = (resource for entity in assembly.held for resource in map_entity(entity, to))
-    return frozenset(ids.union(f"{each['resourceType']}/{each['id']}" for each in made))
 
 
 # --- the study itself --------------------------------------------------------------------------
@@ -284,6 +287,8 @@ def _gate(
         }
         refused.update(dangling)
         grown = bool(dangling)
+    if not refused:
+        return list(mapped), []
     for each in mapped:
         if each.reference in refused:
             _refuse(each, refused[each.reference], ledger)
