@@ -31,6 +31,7 @@ bench: .venv/.installed
 	tests/official/setup.sh build/official
 	$(BIN)/python tests/official/bench.py --oracle build/official \
 		--packages build/official/npm/hl7.fhir.r4.examples-4.0.1.tgz
+	$(BIN)/python tests/servers/bench.py examples/nct05862675
 
 bars: .venv/.installed
 	tests/official/setup.sh build/official
