@@ -13,8 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.process import study_fhir
-
 MAIN = "from adapter.cli import main; main()"
 GOOD = {
     "resourceType": "Patient",
@@ -25,8 +23,15 @@ GOOD = {
 BAD = {**GOOD, "id": "bad", "gender": "man"}
 
 
-def validate(*args: object, text: str = "") -> subprocess.CompletedProcess[str]:
-    return study_fhir("validate", *args, text=text)
+def validate(*args: object, text: str | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603
+        [sys.executable, "-c", MAIN, "validate", *map(str, args)],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
 
 
 @pytest.fixture
