@@ -102,7 +102,7 @@ def entry_verdict(entry: dict[str, Any]) -> Verdict:
     said = None if outcome == "done" else said_of(stated)
     if outcome == "done" and place is None and status != 204:
         outcome = "unknown"
-    return Verdict(outcome, status, found, place, issue_codes(stated) if stated else (), said)
+    return Verdict(outcome, status, found, place, issue_codes(stated), said)
 
 
 def judged(status: int) -> str:

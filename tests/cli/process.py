@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from adapter.cli import COMMANDS
+from adapter.cli import COMMANDS, main
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload([f"adapter.cli.{name.replace('-', '_')}" for name in COMMANDS])
@@ -42,6 +42,4 @@ def _run(words: list[str], environment: dict[str, str], folder: Path) -> None:
         with (folder / name).open("wb") as file:
             os.dup2(file.fileno(), number)
     sys.argv = ["study-fhir", *words]
-    from adapter.cli import main
-
     main()
