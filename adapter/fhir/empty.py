@@ -13,6 +13,7 @@ from typing import Any
 
 from adapter.errors import ProtocolError, UnavailableError
 from adapter.fhir.capability import Capability
+from adapter.fhir.links import next_link
 from adapter.fhir.transport import Refusal, Transport
 
 
@@ -58,6 +59,5 @@ def _is_empty(body: Any) -> bool:
     """Whether this is all of a searchset, and nothing is in it."""
     if not isinstance(body, dict) or body.get("type") != "searchset" or body.get("entry"):
         return False
-    links = body.get("link") or []
-    leads_on = any(isinstance(one, dict) and one.get("relation") == "next" for one in links)
-    return not leads_on and body.get("total", 0) == 0
+    links = body.get("link", [])
+    return isinstance(links, list) and next_link(links) is None and body.get("total", 0) == 0

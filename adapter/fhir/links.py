@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -83,3 +84,11 @@ def own_link(base: str, link: object) -> str:
             hint="a server behind a proxy must be told its public address (scheme, host, port)",
         )
     return url
+
+
+def next_link(links: Any) -> str | None:
+    """The URL of the next page that the links of a Bundle or manifest name, or None."""
+    for link in links if isinstance(links, list) else []:
+        if isinstance(link, dict) and link.get("relation") == "next":
+            return str(link.get("url"))
+    return None

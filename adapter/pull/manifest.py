@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapter.errors import ProtocolError
+from adapter.fhir.links import next_link
 from adapter.pull.pages import instant
 
 OUTPUT, DELETED, OUTCOME = "output", "deleted", "outcome"
@@ -55,7 +56,7 @@ def manifest_of(body: Any) -> Manifest:
         files,
         needs if isinstance(needs, bool) else None,
         instant(body.get("transactionTime")),
-        isinstance(links, list) and any(_is_next(link) for link in links),
+        next_link(links) is not None,
     )
 
 
@@ -68,7 +69,3 @@ def _files(items: Any, kind: str) -> Iterator[Offered]:
             raise ProtocolError(f"the manifest has a file of {kind} without address or type")
         count = item.get("count")
         yield Offered(kind, str(type_), link, count if isinstance(count, int) else None)
-
-
-def _is_next(link: Any) -> bool:
-    return isinstance(link, dict) and link.get("relation") == "next"

@@ -13,6 +13,7 @@ from typing import Any
 
 from adapter.errors import ProtocolError
 from adapter.fhir.json import dumps
+from adapter.fhir.links import next_link
 from adapter.fhir.transport import Answer
 
 
@@ -35,7 +36,7 @@ def page_of(answer: Answer) -> Page:
         raise ProtocolError("the answer to a search is no Bundle of entries")
     resources = list(_matches(entries))
     versions = sorted(dumps(_version(each)).decode() for each in resources)
-    return Page(resources, _next(body.get("link", [])), "".join(versions))
+    return Page(resources, next_link(body.get("link")), "".join(versions))
 
 
 def _matches(entries: list[Any]) -> Iterator[dict[str, Any]]:
@@ -57,13 +58,6 @@ def _version(resource: dict[str, Any]) -> list[str]:
     parts = (resource.get("resourceType"), resource.get("id"),
              meta.get("versionId"), meta.get("lastUpdated"))  # fmt: skip
     return [str(part).encode("ascii", "backslashreplace").decode() for part in parts]
-
-
-def _next(links: Any) -> str | None:
-    for link in links if isinstance(links, list) else []:
-        if isinstance(link, dict) and link.get("relation") == "next":
-            return str(link.get("url"))
-    return None
 
 
 def moment_of(answer: Answer, overlap: float) -> str | None:

@@ -45,6 +45,7 @@ def test_an_empty_page_that_leads_nowhere_is_proof(said: Any) -> None:
     [
         page(total=3),
         page(link=NEXT),
+        page(link=5),
         page(entry=[{"resource": {"resourceType": "Patient", "id": "a"}}]),
         page(entry=[{"resource": {"resourceType": "OperationOutcome"}}]),
         {"resourceType": "OperationOutcome"},
