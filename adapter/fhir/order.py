@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-_WRITTEN = re.compile(rb'"reference":"([^"\\]+)"')
-_TARGET = re.compile(rb'"reference":"([A-Z][A-Za-z0-9]*/[^"\\/]+)"')
+_WRITTEN = re.compile(r'"reference":"([^"\\]+)"')
+_TARGET = re.compile(r'"reference":"([A-Z][A-Za-z0-9]*/[^"\\/]+)"')
 LAST = frozenset(("Group", "List", "Provenance"))
 
 
@@ -33,12 +33,12 @@ def written_references(content: bytes) -> tuple[str, ...]:
 
     A text that spells one has its quotes escaped, so it is none.
     """
-    return tuple(found.decode() for found in _WRITTEN.findall(content))
+    return tuple(_WRITTEN.findall(content.decode()))
 
 
 def written_targets(content: bytes) -> tuple[str, ...]:
     """What a resource's JSON refers to by ``Type/id``, each once: see ``is_literal``."""
-    return tuple(dict.fromkeys(found.decode() for found in _TARGET.findall(content)))
+    return tuple(dict.fromkeys(_TARGET.findall(content.decode())))
 
 
 def is_literal(target: str) -> bool:

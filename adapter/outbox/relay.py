@@ -134,6 +134,8 @@ class Relay(Exchange):
         if wanted:
             known = self.outbox.known(self.row, wanted)
             self.held |= {name for name, change in known.items() if change.acked_hash}
+        if wanted <= self.held:
+            return bundle
         kept = []
         for group in bundle:
             missing = {

@@ -18,7 +18,7 @@ from adapter.outbox.store import Change, Outbox, Server
 Progress: TypeAlias = Callable[[str, int, int], None]
 Connect: TypeAlias = Callable[[Server], Transport]
 
-CLAIM = (400, 2_000)  # changes that a worker takes at a time: a quarter of its share, within these
+CLAIM = (400, 4_000)  # changes that a worker takes at a time: a quarter of its share, within these
 
 
 def connect(server: Server) -> Transport:

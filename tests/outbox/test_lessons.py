@@ -6,7 +6,7 @@ import pytest
 
 from adapter.fhir.bundles import MAX_ENTRIES
 from adapter.outbox import Outbox, Server
-from adapter.outbox.lessons import MANY_ENTRIES, QUICK, Lessons
+from adapter.outbox.lessons import QUICK, Lessons
 
 AT_ONCE = QUICK / 10
 
@@ -17,10 +17,11 @@ def lessons(outbox: Outbox) -> Lessons:
 
 def test_a_quick_server_is_given_more_at_once_in_this_run(outbox: Outbox) -> None:
     first = lessons(outbox)
-    first.bundle_taken(180, AT_ONCE)
-    assert first.limits.entries == MANY_ENTRIES
-    first.bundle_taken(MANY_ENTRIES, AT_ONCE)
-    assert first.limits.entries == MANY_ENTRIES
+    given = []
+    for entries in (180, 390, 790, 800):
+        first.bundle_taken(entries, AT_ONCE)
+        given.append(first.limits.entries)
+    assert given == [400, 800, 800, 800]
     assert lessons(outbox).limits.entries == MAX_ENTRIES
 
 
@@ -36,7 +37,7 @@ def test_a_slow_one_is_not_nor_one_that_was_given_little(
 def test_what_was_too_much_is_not_tried_again(outbox: Outbox) -> None:
     first = lessons(outbox)
     first.bundle_taken(MAX_ENTRIES, AT_ONCE)
-    first.too_much(MANY_ENTRIES, 500_000, 400)
+    first.too_much(2 * MAX_ENTRIES, 500_000, 400)
     first.bundle_taken(MAX_ENTRIES, AT_ONCE)
     later = lessons(outbox)
     later.bundle_taken(MAX_ENTRIES, AT_ONCE)
@@ -46,6 +47,6 @@ def test_what_was_too_much_is_not_tried_again(outbox: Outbox) -> None:
 def test_what_was_too_slow_is_not_tried_again_in_this_run(outbox: Outbox) -> None:
     first = lessons(outbox)
     first.bundle_taken(MAX_ENTRIES, AT_ONCE)
-    first.too_slow(MANY_ENTRIES)
+    first.too_slow(2 * MAX_ENTRIES)
     first.bundle_taken(MAX_ENTRIES, AT_ONCE)
     assert first.limits.entries == MAX_ENTRIES
