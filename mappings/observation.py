@@ -66,8 +66,10 @@ def _finding(it: Measurement, to: Context) -> Resource:
         else None,
         referenceRange=_range(it, to),
     )
-    components = [_component(each, to) for each in it.components]
     panel = PANEL_OF.get(it.code)
+    if not (it.components or panel or it.code in PANELS):
+        return own
+    components = [_component(each, to) for each in it.components]
     measured = {it.code, *(each.code for each in it.components)}
     missing = [
         _component(Component(code=member, absent=it.absent or "unknown"), to)

@@ -144,7 +144,7 @@ def _clashing(by_recipe: Sequence[Sequence[Unit]]) -> bool:
 
     Recipes of wide tables may share a row's key: the column is part of each entity's own.
     """
-    if any(_content(unit) != _content(alike[0]) for alike in by_recipe for unit in alike):
+    if any(_content(unit) != _content(alike[0]) for alike in by_recipe for unit in alike[1:]):
         return True
     keys = [draft.key for alike in by_recipe for draft in alike[0].drafts]
     return len(keys) != len(set(keys))
@@ -282,5 +282,6 @@ def _entities(units: Sequence[Unit]) -> dict[Key, list[Made]]:
 
 
 def _origin(unit: Unit, draft: Draft) -> Origin:
-    filled = tuple(column for column in draft.columns if unit.row.filled(column))
-    return Origin(unit.row.source, unit.row.line, filled, unit.recipe.name)
+    row = unit.row
+    filled = tuple([column for column in draft.columns if column in row.held])
+    return Origin(row.source, row.line, filled, unit.recipe.name)

@@ -17,8 +17,8 @@ Parser: TypeAlias = Callable[[str], Any]
 
 _DATE = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
 _TIME = re.compile(r"(\d{4}-\d{2}-\d{2})[ T](\d{2}:\d{2})(:\d{2})?")
-_NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
-_COMPARED = re.compile(r"(<=|>=|<|>)?\s*(.*)", re.DOTALL)
+_NUMBER = re.compile(r"[-+]?\d+(\.\d+)?", re.ASCII)
+_COMPARATORS = ("<=", ">=", "<", ">")
 
 
 class BadCell(Exception):  # noqa: N818  a finding about data, not an error of the run
@@ -52,17 +52,23 @@ def number(
     low, high = limits
 
     def parse(text: str) -> Compared:
-        match = _COMPARED.fullmatch(text.strip())
-        digits = match.group(2).replace(",", ".") if match and decimal == "," else None
-        digits = digits if digits is not None else (match.group(2) if match else "")
-        if not match or not digits.isascii() or not _NUMBER.fullmatch(digits):
-            raise BadCell("not-a-number", "is not a number")
+        comparator, digits = None, text
+        if not _NUMBER.fullmatch(text):  # most cells are plain numbers
+            comparator, digits = _compared(text.strip())
+            digits = digits.replace(",", ".") if decimal == "," else digits
+            if not _NUMBER.fullmatch(digits):
+                raise BadCell("not-a-number", "is not a number")
         value = Decimal(digits)
         if (low is not None and value < low) or (high is not None and value > high):
             raise BadCell("out-of-range", f"is outside {_span(low, high)}")
-        return Compared(value, match.group(1))
+        return Compared(value, comparator)
 
     return parse
+
+
+def _compared(text: str) -> tuple[str | None, str]:
+    comparator = next((each for each in _COMPARATORS if text.startswith(each)), None)
+    return comparator, text.removeprefix(comparator or "").lstrip()
 
 
 def _span(low: object, high: object) -> str:

@@ -17,6 +17,7 @@ from adapter.sources import Table
 
 # The best outcome first; a later one never replaces an earlier one.
 OUTCOMES = ("mapped", "defaulted", "merged", "rejected", "omitted")
+_RANK = {outcome: rank for rank, outcome in enumerate(OUTCOMES)}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -60,7 +61,7 @@ class Ledger:
         cells = self._cells[(source, line)]
         for column in columns:
             known = cells.get(column)
-            if known is None or OUTCOMES.index(outcome) < OUTCOMES.index(known):
+            if known is None or _RANK[outcome] < _RANK[known]:
                 cells[column] = outcome
 
     def omit(self, source: str, line: int, column: str, reason: str) -> None:

@@ -148,15 +148,15 @@ class Recipe:
             unit.subject = subject or None
 
     def _key_of(self, unit: Unit, parts: Sequence[str]) -> Key:
-        key = []
+        key, row = [], unit.row
         for part in parts:
             if part.startswith("="):
                 key.append(part[1:])
                 continue
             unit.claimed.add(part)
-            if not unit.row.filled(part):
+            if part not in row.held:
                 unit.dead = unit.dead or Fault(part, "missing-key", "the key cell is empty")
-            text = unit.row.cells.get(part, "")
+            text = row.cells.get(part, "")
             if text != text.strip() or not text.isprintable():
                 unit.dead = unit.dead or Fault(part, "malformed-key", BLANKS)
             key.append(text)
@@ -171,18 +171,19 @@ class Recipe:
             unit.claimed.update(columns)
 
     def _read(self, unit: Unit, values: dict[str, Any]) -> None:
+        row = unit.row
         for each in self.fields:
-            if not unit.row.filled(each.column):
+            if each.column not in row.held:
                 continue
             try:
-                store(unit, values, each, each.parse(unit.row.cells[each.column]))
+                store(unit, values, each, each.parse(row.cells[each.column]))
             except BadCell as bad:
                 fault = Fault(each.column, bad.rule, bad.why)
                 unit.faults.append(fault)
                 if each.fatal:
                     unit.dead = unit.dead or fault
         for box in self.checkboxes:
-            ticked = [t for c, t in box.columns.items() if unit.row.cells.get(c, "").strip() == "1"]
+            ticked = [t for c, t in box.columns.items() if row.cells.get(c, "").strip() == "1"]
             values[box.to] = _joined(values.get(box.to), ticked)
             unit.claimed.update(box.columns)
 

@@ -43,14 +43,15 @@ def read_cell(unit: Unit, column: str, parse: Parser) -> Any:
 
 def measurements(measures: Sequence[Measure]) -> Callable[[Unit, dict[str, Any]], None]:
     """One Measurement for each filled column."""
+    columns_of = [(measure, measure.columns) for measure in measures]
 
     def many(unit: Unit, shared: dict[str, Any]) -> None:
         common = tuple(sorted(unit.claimed))
-        for measure in measures:
-            values = _measured(unit, measure)
+        for measure, columns in columns_of:
+            values = {} if unit.row.held.isdisjoint(columns) else _measured(unit, measure)
             if not values:
                 continue
-            used = tuple(c for c in measure.columns if unit.row.filled(c) and not _bad(unit, c))
+            used = tuple([c for c in columns if unit.row.filled(c) and not _bad(unit, c)])
             unit.claimed.update(used)
             unit.drafts.append(
                 Draft(

@@ -35,6 +35,7 @@ import requests
 
 sys.path[:0] = [str(Path(__file__).parents[2])]
 
+from adapter.cli import COLLECTING
 from adapter.fhir.bundles import Limits, packed, writing
 from adapter.fhir.json import content_hash, dumps, loads_answer
 from adapter.fhir.order import references
@@ -229,7 +230,7 @@ def main() -> None:
     parser.add_argument("--plan-size", type=int, default=1_000_000)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    gc.set_threshold(100_000, 50, 1_000)  # as the command line does
+    gc.set_threshold(*COLLECTING)  # as the command line does
     figures = measure(given.study, given.server, given.plan_size)
     if given.json:
         print(json.dumps({name: round(figure, 3) for name, figure in figures.items()}, indent=1))
