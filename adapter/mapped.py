@@ -26,6 +26,11 @@ class Mapped:
         """``Type/id``."""
         return f"{self.resource['resourceType']}/{self.resource['id']}"
 
+    @property
+    def source(self) -> str | None:
+        """The source of study.yaml that its rows came from, where it came from rows."""
+        return self.origins[0].source if self.origins else None
+
     @cached_property
     def digest(self) -> str:
         """The hash of its content."""

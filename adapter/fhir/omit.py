@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 PROFILE = "meta.profile"
@@ -35,15 +35,6 @@ class Omission:
         return bool(self.extensions or self.codings or self.meta_profile)
 
 
-@dataclass(frozen=True, slots=True)
-class Reduced:
-    """A resource without what is left out, and the subject it belongs to."""
-
-    resource: dict[str, Any]
-    subject: str
-    origins: tuple[Any, ...] = ()
-
-
 def reduced(resources: Iterable[Any], omission: Omission, counts: Counter[str]) -> Iterator[Any]:
     """The resources as a server takes them; ``counts`` grows by what is left out, by URL."""
     for each in resources:
@@ -51,7 +42,7 @@ def reduced(resources: Iterable[Any], omission: Omission, counts: Counter[str]) 
             yield each
             continue
         resource = without(each.resource, omission, counts)
-        yield each if resource is each.resource else Reduced(resource, each.subject, each.origins)
+        yield each if resource is each.resource else replace(each, resource=resource)
 
 
 def without(resource: dict[str, Any], omission: Omission, counts: Counter[str]) -> dict[str, Any]:

@@ -22,10 +22,8 @@ from adapter.outbox.planner import (
     Seen,
     Wanted,
     differences,
-    digest_of,
     others,
     pages,
-    reference_of,
     step_of,
     still_wanted,
 )
@@ -63,7 +61,7 @@ def plan_live(
     try:
         recognise(outbox, row, server, transport, reader.ask)
         for page in pages(still_wanted(resources, outbox.withdrawn(row))):
-            wanted = {reference_of(each): each for each in page}
+            wanted = {each.reference: each for each in page}
             seen.add(wanted)
             looked.compare(wanted, found)
             done += len(page)
@@ -88,7 +86,7 @@ class _Look:
         known = self._outbox.standing(self._row, wanted.keys())
         usual = remembered(self._outbox, self._row, wanted)
         for reference, each in wanted.items():
-            digest = digest_of(each)
+            digest = each.digest
             step, held = step_of(known.get(reference), digest), there.get(reference)
             ours = as_held(each.resource, self._places, reference)
             if step is None:
@@ -104,11 +102,10 @@ class _Look:
                 found.unchanged += 1
 
     def _update(self, wanted: Wanted, held: dict[str, Any], before: Any, after: Any) -> Item:
-        resource = wanted.resource
         return Item(
             "update",
-            f"{resource['resourceType']}/{resource['id']}",
-            digest_of(wanted),
+            wanted.reference,
+            wanted.digest,
             held=content_hash(normalised(held)),
             version=version_of(held),
             changes=tuple(differences(before, after, self._with_values)),

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Protocol
 
-from adapter.fhir.json import content_hash
 from adapter.fhir.order import is_last, references
+from adapter.mapped import Mapped
 from adapter.outbox.store import Change, Outbox, Server, Standing
 from adapter.outbox.tables import PENDING
 from adapter.outbox.vanished import Absence
@@ -26,7 +26,7 @@ NOTHING_ABSENT = Absence()
 
 
 class Wanted(Protocol):
-    """A resource that a server should hold, and the subject it belongs to."""
+    """A resource that a server should hold: see ``Mapped``."""
 
     @property
     def resource(self) -> dict[str, Any]:
@@ -36,16 +36,17 @@ class Wanted(Protocol):
     def subject(self) -> str:
         """The Patient's id, or "" for the study."""
 
+    @property
+    def reference(self) -> str:
+        """``Type/id``."""
 
-def reference_of(each: Wanted) -> str:
-    """``Type/id``; what was mapped knows it already."""
-    known = getattr(each, "reference", None)
-    return known or f"{each.resource['resourceType']}/{each.resource['id']}"
+    @property
+    def digest(self) -> str:
+        """The hash of its content."""
 
-
-def digest_of(each: Wanted) -> str:
-    """The hash of its content; what was mapped knows it already."""
-    return getattr(each, "digest", None) or content_hash(each.resource)
+    @property
+    def source(self) -> str | None:
+        """The source of study.yaml that its rows came from, where it came from rows."""
 
 
 def step_of(before: Standing | Change | None, digest: str) -> str | None:
@@ -64,14 +65,6 @@ def step_of(before: Standing | Change | None, digest: str) -> str | None:
     return "create" if before.acked_hash is None else "update"
 
 
-@dataclass(frozen=True, slots=True)
-class _Listing:
-    """What lists subjects, without those that were withdrawn."""
-
-    resource: dict[str, Any]
-    subject: str = ""
-
-
 def still_wanted(resources: Iterable[Wanted], withdrawn: Collection[str]) -> Iterator[Wanted]:
     """The resources without those of withdrawn subjects, who are in no list any more either."""
     if not withdrawn:
@@ -82,7 +75,7 @@ def still_wanted(resources: Iterable[Wanted], withdrawn: Collection[str]) -> Ite
         if each.subject in withdrawn:
             continue
         if not each.subject and is_last(each.resource):
-            yield _Listing(without_members(each.resource, names))
+            yield Mapped(without_members(each.resource, names), "")
         else:
             yield each
 
@@ -175,10 +168,10 @@ def plan(
     found = Plan(server.name)
     seen = Seen()
     for page in pages(still_wanted(resources, outbox.withdrawn(row))):
-        wanted = {reference_of(each): each for each in page}
+        wanted = {each.reference: each for each in page}
         known = outbox.standing(row, wanted.keys())
         seen.add(wanted)
-        digests = {reference: digest_of(each) for reference, each in wanted.items()}
+        digests = {reference: each.digest for reference, each in wanted.items()}
         steps = {name: step_of(known.get(name), digest) for name, digest in digests.items()}
         changed = [name for name, step in steps.items() if step == "update"]
         before = outbox.contents(row, changed) if changed else {}

@@ -15,11 +15,11 @@ from adapter.errors import AuthenticationError, UnavailableError
 from adapter.fhir.capability import read_capability
 from adapter.fhir.json import dumps
 from adapter.outbox.identity import recognise
-from adapter.outbox.planner import Wanted, digest_of, reference_of, step_of, still_wanted
+from adapter.outbox.planner import Wanted, step_of, still_wanted
 from adapter.outbox.reading import Reader
 from adapter.outbox.records import Records
 from adapter.outbox.relay import Connect, Progress, PushResult, Relay, Run, connect
-from adapter.outbox.store import Change, Outbox, Server, stage_of
+from adapter.outbox.store import Change, Outbox, Server, Standing, stage_of
 
 STOPPING = 5.0  # seconds that a stopped run waits for the requests on their way
 
@@ -153,26 +153,28 @@ def enqueue(outbox: Outbox, row: int, resources: Iterable[Wanted]) -> int:
 
     What was refused before is tried again.
     """
-    known = outbox.known(row)
+    known = outbox.standing(row)
     unchanged = 0
     new: list[Change] = []
     for each in still_wanted(resources, outbox.withdrawn(row)):
-        reference = reference_of(each)
-        digest = digest_of(each)
-        before = known.get(reference)
-        step = step_of(before, digest)
-        if step in (None, "unchanged"):
-            unchanged += step == "unchanged"
-            continue
-        change = Change(reference, each.subject, dumps(each.resource), digest)
-        change.stage = stage_of(each.resource, each.subject)
-        origins = getattr(each, "origins", ())
-        change.source = origins[0].source if origins else None
-        if before:
-            change.acked_hash, change.version = before.acked_hash, before.version
-            change.place = before.place
-            if before.state in ("sent", "unknown"):
-                change.state = "unknown"
-        new.append(change)
+        before = known.get(each.reference)
+        step = step_of(before, each.digest)
+        if step == "unchanged":
+            unchanged += 1
+        elif step:
+            new.append(_change(each, before))
     outbox.enqueue(row, new)
     return unchanged
+
+
+def _change(wanted: Wanted, before: Standing | None) -> Change:
+    """The change that brings this about; what may be on its way is looked at first."""
+    return Change(
+        wanted.reference,
+        wanted.subject,
+        dumps(wanted.resource),
+        wanted.digest,
+        state="unknown" if before and before.state in ("sent", "unknown") else "new",
+        stage=stage_of(wanted.resource, wanted.subject),
+        source=wanted.source,
+    )

@@ -129,12 +129,15 @@ class Outbox(Servers, Withdrawals, Looks):
                     found[row[0]] = Change(*row)
         return found
 
-    def standing(self, server: int, references: Collection[str]) -> dict[str, Standing]:
-        """How these resources stand, those that the outbox knows, by reference."""
+    def standing(
+        self, server: int, references: Collection[str] | None = None
+    ) -> dict[str, Standing]:
+        """How resources stand, all or some of those that the outbox knows, by reference."""
         found: dict[str, Standing] = {}
         with self._reading() as db:
             for part in parts(references):
-                rows = db.execute(STANDING, {"at": server, "of": part}).all()
+                some = STANDING if part is None else STANDING.where(AMONG)
+                rows = db.execute(some, {"at": server, "of": part}).all()
                 found.update((row[0], Standing(*row[1:])) for row in rows)
         return found
 
@@ -362,10 +365,8 @@ class Outbox(Servers, Withdrawals, Looks):
 ATTEMPT = attempt_table.insert()
 STANDING = sa.select(
     change_table.c.reference, change_table.c.state, change_table.c.hash, change_table.c.acked_hash
-).where(
-    change_table.c.server == sa.bindparam("at"),
-    change_table.c.reference.in_(sa.bindparam("of", expanding=True)),
-)
+).where(change_table.c.server == sa.bindparam("at"))
+AMONG = change_table.c.reference.in_(sa.bindparam("of", expanding=True))
 
 
 @cache

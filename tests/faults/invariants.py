@@ -8,15 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from adapter.fhir.json import equal
+from adapter.mapped import Mapped
 from adapter.outbox import Outbox, Server
 from adapter.outbox.relay import as_held
 from tests.faults.server import Store
-from tests.faults.study import CANARY, TOKEN, Item
+from tests.faults.study import CANARY, TOKEN
 
 STATES = {"new", "sent", "unknown", "done", "dead", "parked", "dropped", "withdrawn"}
 
 
-def nothing_lost(outbox: Outbox, server: Server, wanted: Sequence[Item], store: Store) -> None:
+def nothing_lost(outbox: Outbox, server: Server, wanted: Sequence[Mapped], store: Store) -> None:
     """I1: each change is in one state, and what is called done is on the server."""
     known = outbox.known(outbox.server_id(server))
     assert {item.reference for item in wanted} <= known.keys()
@@ -40,7 +41,7 @@ def nothing_doubled(store: Store) -> None:
 
 
 def nothing_stale(
-    outbox: Outbox, server: Server, wanted: Sequence[Item], store: Store, but: frozenset[str]
+    outbox: Outbox, server: Server, wanted: Sequence[Mapped], store: Store, but: frozenset[str]
 ) -> None:
     """I3: the server holds what was wanted last; ``but`` are those that may differ."""
     places = outbox.places(outbox.server_id(server))

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
+
+from adapter.mapped import Mapped
 
 CANARY = "CANARY-NAME-7f3a"
 TOKEN = "CANARY-TOKEN-91c2"
 SYSTEM = "https://study.test"
 ALPHABET = "abcdefhijklmnpqrstuvwxyz"  # o is the site, g the group
-
-
-@dataclass(slots=True)
-class Item:
-    """A resource and its subject, as a push wants them."""
-
-    resource: dict[str, Any]
-    subject: str
-
-    @property
-    def reference(self) -> str:
-        """``Type/id``."""
-        return f"{self.resource['resourceType']}/{self.resource['id']}"
 
 
 def name(letter: str, number: int = 0) -> str:
@@ -36,20 +24,20 @@ def letters(children: int) -> list[str]:
     return list(islice((*ALPHABET, *pairs), children))
 
 
-def study(value: float = 1.5, children: int = 3) -> list[Item]:
+def study(value: float = 1.5, children: int = 3) -> list[Mapped]:
     """The study; ``value`` is the first result of the first child."""
     named = letters(children)
     site = _resource("Organization", name("o"), name="Site")
-    items = [Item(site, "")]
+    items = [Mapped(site, "")]
     for letter in named:
         child = name(letter)
-        items.append(Item(_resource("Patient", child), child))
+        items.append(Mapped(_resource("Patient", child), child))
         for number in (1, 2):
             held = value if (letter, number) == ("a", 1) else number
-            items.append(Item(_result(letter, number, held), child))
+            items.append(Mapped(_result(letter, number, held), child))
     members = [{"entity": {"reference": f"Patient/{name(letter)}"}} for letter in named]
     cohort = _resource("Group", name("g"), type="person", actual=True, member=members)
-    return [*items, Item(cohort, "")]
+    return [*items, Mapped(cohort, "")]
 
 
 CHANGED = f"Observation/{name('a', 1)}"

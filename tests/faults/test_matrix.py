@@ -21,6 +21,7 @@ from adapter.errors import StudyFhirError, UnavailableError
 from adapter.fhir.access import Access
 from adapter.fhir.capability import Capability
 from adapter.fhir.transport import Transport
+from adapter.mapped import Mapped
 from adapter.outbox import (
     Lessons,
     Outbox,
@@ -40,7 +41,7 @@ from tests.faults.faults import Fault, bomb
 from tests.faults.quirks import STATEMENT
 from tests.faults.scenarios import MATRIX, READ_ONLY, Scenario
 from tests.faults.server import ScriptedServer
-from tests.faults.study import CHANGED, TOKEN, Item, name, study
+from tests.faults.study import CHANGED, TOKEN, name, study
 
 WAIT = 60.0
 
@@ -81,7 +82,7 @@ class Bench:
             max_bytes=1_000_000,
         )  # fmt: skip
 
-    def push(self, wanted: Sequence[Item], workers: int = 1) -> PushResult:
+    def push(self, wanted: Sequence[Mapped], workers: int = 1) -> PushResult:
         return push(
             self.outbox, self.at, wanted, wait=WAIT, workers=workers,
             transport_factory=self.transport, clock=lambda: self.now, sleep=self.sleep,
@@ -96,7 +97,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         found.close()
 
 
-def meddled(bench: Bench, what: str) -> list[Item]:
+def meddled(bench: Bench, what: str) -> list[Mapped]:
     """What is wanted now, after a first push and what others did since."""
     store = bench.server.store
     if what == "doubled":
@@ -117,7 +118,7 @@ def meddled(bench: Bench, what: str) -> list[Item]:
     return wanted
 
 
-def lived_through(bench: Bench, scenario: Scenario) -> tuple[list[Item], PushResult | None, str]:
+def lived_through(bench: Bench, scenario: Scenario) -> tuple[list[Mapped], PushResult | None, str]:
     """Prepare, let it go wrong, and return what was wanted, what came of it and what was said."""
     wanted = meddled(bench, scenario.meddle) if scenario.meddle else study()
     bench.server.faults = scenario.faults
@@ -167,7 +168,7 @@ def _towards(fault: Any, port: int) -> Any:
     return type(fault)(fault.name, fault.on, fault.at, fault.after, fault.status, headers)
 
 
-def _converges(bench: Bench, wanted: list[Item], scenario: Scenario) -> None:
+def _converges(bench: Bench, wanted: list[Mapped], scenario: Scenario) -> None:
     """I7, I3: without faults one more run reaches the end, and a further one does nothing."""
     expect, store = scenario.expect, bench.server.store
     bench.server.calm()
@@ -341,7 +342,7 @@ def test_s10_an_older_content_of_ours_is_found_and_updated(bench: Bench) -> None
 
 def test_s10_what_cannot_be_found_again_is_not_created(bench: Bench) -> None:
     bench.server.quirks.takes_ids = False
-    event = Item({**study()[1].resource, "resourceType": "AdverseEvent"}, study()[1].subject)
+    event = Mapped({**study()[1].resource, "resourceType": "AdverseEvent"}, study()[1].subject)
     assert bench.push([event]).dead == 1
     assert bench.server.asked["create"] == 0
     assert "might stand twice" in dead_letters(bench.outbox, bench.at)[0].reason

@@ -14,9 +14,10 @@ import pytest
 from adapter.demo.server import EmbeddedServer
 from adapter.fhir.json import equal
 from adapter.fhir.transport import Transport
+from adapter.mapped import Mapped
 from adapter.outbox import Outbox, PushResult, Server, push
 from tests.faults.proxy import Proxy, Toxic
-from tests.faults.study import Item, study
+from tests.faults.study import study
 
 SPOILED = 2  # connections, before there is a clean one
 NUMBERS = itertools.count(10)
@@ -57,10 +58,10 @@ class Sync:
         self.waits += 1
         self.woken()
 
-    def wanted(self, value: float) -> list[Item]:
+    def wanted(self, value: float) -> list[Mapped]:
         """The small study, under ids that no other test has."""
         return [
-            Item(json.loads(self._named(json.dumps(each.resource))), self._named(each.subject))
+            Mapped(json.loads(self._named(json.dumps(each.resource))), self._named(each.subject))
             for each in study(value)
         ]
 

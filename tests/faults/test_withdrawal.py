@@ -14,13 +14,14 @@ import pytest
 
 from adapter.errors import UnavailableError
 from adapter.fhir.transport import Answer, Transport
+from adapter.mapped import Mapped
 from adapter.outbox import Outbox, Retraction, push, retract
 from adapter.outbox.pushing import enqueue
 from adapter.outbox.store import Change
 from tests.faults.faults import Fault
 from tests.faults.quirks import Quirks
 from tests.faults.server import ScriptedServer
-from tests.faults.study import CHANGED, Item, name, study
+from tests.faults.study import CHANGED, name, study
 from tests.faults.test_matrix import Bench
 
 AWAY = (Fault("late", "write"), Fault("status", "any", range(2, 99), status=503))
@@ -63,7 +64,7 @@ class Meanwhile(Transport):
         return super().post(bundle)
 
 
-def changed() -> list[Item]:
+def changed() -> list[Mapped]:
     """The study, with something new in every resource."""
     wanted = study(value=7)
     for item in wanted:

@@ -12,17 +12,18 @@ import pytest
 
 from adapter.errors import UnavailableError, UsageError
 from adapter.fhir.json import dumps
+from adapter.mapped import Mapped
 from adapter.outbox import Plan, drop, plan_live
 from adapter.service import planning, pushing
 from adapter.study import Study
 from tests.faults.faults import Fault
 from tests.faults.quirks import EPIC
 from tests.faults.server import ScriptedServer
-from tests.faults.study import CHANGED, Item, study
+from tests.faults.study import CHANGED, study
 from tests.faults.test_matrix import Bench
 
 
-def planned(bench: Bench, wanted: list[Item], **more: Any) -> Plan:
+def planned(bench: Bench, wanted: list[Mapped], **more: Any) -> Plan:
     return plan_live(
         bench.outbox,
         bench.at,

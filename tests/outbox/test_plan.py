@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from adapter.errors import UnavailableError
+from adapter.mapped import Mapped
 from adapter.outbox import Plan, drop, plan, verify
 from tests.faults.faults import Fault
-from tests.faults.study import CHANGED, Item, name, study
+from tests.faults.study import CHANGED, name, study
 from tests.faults.test_matrix import Bench
 
 
-def planned(bench: Bench, wanted: list[Item]) -> Plan:
+def planned(bench: Bench, wanted: list[Mapped]) -> Plan:
     return plan(bench.outbox, bench.at, wanted)
 
 

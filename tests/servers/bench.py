@@ -55,6 +55,7 @@ class Wanted:
     line: bytes
     digest: str
     subject: str = ""
+    source: str | None = None
 
     @property
     def reference(self) -> str:
