@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from adapter.fhir.json import content_hash
+from adapter.fhir.order import reference_to
 from adapter.recipes import Origin
 
 
@@ -24,7 +25,7 @@ class Mapped:
     @property
     def reference(self) -> str:
         """``Type/id``."""
-        return f"{self.resource['resourceType']}/{self.resource['id']}"
+        return reference_to(self.resource)
 
     @property
     def source(self) -> str | None:

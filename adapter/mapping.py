@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from typing import Any, TypeAlias
 
 from adapter.errors import ConfigurationError
-from adapter.fhir.order import references
+from adapter.fhir.order import reference_to, references
 from adapter.mapped import Mapped
 from adapter.privacy import refusals
 from adapter.recipes import (
@@ -68,7 +68,7 @@ class Refused:
         """``Type/id`` of every resource."""
         ids = {f"{kind}/{self.to.id(kind, key)}" for kind in KINDS for key in self.keys}
         made = (each for entity in self.entities for each in map_entity(entity, self.to))
-        return frozenset(ids.union(f"{each['resourceType']}/{each['id']}" for each in made))
+        return frozenset(ids.union(reference_to(each) for each in made))
 
     @cached_property
     def subjects(self) -> frozenset[str]:

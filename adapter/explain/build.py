@@ -18,6 +18,7 @@ from adapter.explain.explanation import Code, Element, Explanation, Source, Unit
 from adapter.explain.find import Found, Searched
 from adapter.explain.paths import resolve
 from adapter.explain.rules import Rules
+from adapter.fhir.order import reference_to
 from adapter.settings import StudySettings
 from mappings import entities as e
 
@@ -52,7 +53,7 @@ class Explainer:
         resource = self.found.resource
         wanted = resolve(resource, path, self.trace.base)
         return Explanation(
-            resource=f"{resource['resourceType']}/{resource['id']}",
+            resource=reference_to(resource),
             fhir=self.settings.fhir,
             path=path,
             elements=tuple(self._element(each) for each in wanted),

@@ -41,6 +41,11 @@ def written_targets(content: bytes) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_TARGET.findall(content.decode())))
 
 
+def reference_to(resource: Mapping[str, Any]) -> str:
+    """``Type/id`` of a resource."""
+    return f"{resource['resourceType']}/{resource['id']}"
+
+
 def is_literal(target: str) -> bool:
     """True for ``Type/id``; false for contained resources, URNs and absolute URLs."""
     kind, _, rest = target.partition("/")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from adapter.fhir.json import content_hash, dumps
 from adapter.fhir.omit import Omission, without
+from adapter.fhir.order import reference_to
 from adapter.outbox.store import RECORDS, Change
 from mappings.audit_event import Run as AuditedRun
 from mappings.audit_event import audit_event
@@ -70,8 +71,7 @@ class Records:
 
     def _change(self, resource: Resource, subject: str) -> Change:
         resource = without(resource, self.omission, Counter())
-        reference = f"{resource['resourceType']}/{resource['id']}"
-        change = Change(reference, subject, dumps(resource), content_hash(resource))
+        change = Change(reference_to(resource), subject, dumps(resource), content_hash(resource))
         change.stage = RECORDS
         return change
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from adapter.fhir.order import reference_to
 from adapter.profiles.capabilities import capability_statement
 from adapter.validation.own import folder, own_definition, own_urls
 from mappings.concept_map import concept_maps
@@ -80,7 +81,7 @@ def _implementation_guide(release: str, found: list[Resource]) -> Resource:
     about, edition = guide(), guide()["releases"][release]
     listed = [
         {
-            "reference": {"reference": f"{each['resourceType']}/{each['id']}"},
+            "reference": {"reference": reference_to(each)},
             "name": each.get("title", each["name"]),
             "description": each["description"],
             **NOT_AN_EXAMPLE[release],
@@ -123,7 +124,7 @@ def _example(resource: Resource, release: str) -> Resource:
     profiles = resource["meta"]["profile"]
     said = {"isExample": True, "profile": profiles}
     return {
-        "reference": {"reference": f"{resource['resourceType']}/{resource['id']}"},
+        "reference": {"reference": reference_to(resource)},
         "name": f"Example of {profiles[0].rpartition('/')[2]}",
         **(said if release == "R5" else {"exampleCanonical": profiles[0]}),
     }
