@@ -6,6 +6,7 @@
 over one connection, as there is no answer to wait for.
 ``raw`` and ``push``: the same bundles posted to a real server by a loop that does nothing else, and
 by a push (each to a server of its own: an embedded one, or ``--server`` with fresh ids), in turns.
+``second``: the command ``push`` once more, when there is nothing to do, from start to end.
 ``plan``: planning so many resources of which none has changed, from NDJSON and the hashes that
 mapping gave them, with its peak memory.
 Machines are noisy: what is short is measured several times, and the median is shown.
@@ -18,6 +19,7 @@ import argparse
 import gc
 import json
 import resource
+import shutil
 import socket
 import subprocess
 import sys
@@ -45,7 +47,7 @@ from adapter.outbox.store import Change, stage_of
 from adapter.outbox.tables import change_table
 from adapter.study import Study
 
-SINK_TURNS, SERVER_TURNS = 5, 3
+SINK_TURNS, SERVER_TURNS, SECOND_TURNS = 5, 3, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,36 @@ def embedded() -> Iterator[str]:
             yield process.stdout.readline().decode().strip()
         finally:
             process.stdin.close()
+
+
+@contextmanager
+def sink() -> Iterator[str]:
+    """A server that accepts everything at once, in a process of its own, by its URL."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    program = [sys.executable, str(Path(__file__).with_name("sink.py")), str(port)]
+    with subprocess.Popen(program) as process:  # noqa: S603
+        try:
+            _await(port)
+            yield f"http://127.0.0.1:{port}/fhir"
+        finally:
+            process.kill()
+
+
+def second_push(study: Path, folder: Path, url: str) -> float:
+    """Seconds of a push that finds everything as it was, as a process of its own; the median."""
+    copy = shutil.copytree(study, folder / "study")
+    command = [Path(sys.executable).with_name("study-fhir"), "push", copy, "--server", url]
+    spent = []
+    for _ in range(SECOND_TURNS + 1):
+        begun = time.perf_counter()
+        ran = subprocess.run([*command, "--format", "json"], capture_output=True, check=False)  # noqa: S603
+        spent.append(time.perf_counter() - begun)
+        did = json.loads(ran.stdout)["push"]
+    if did["created"] or did["updated"] or not did["unchanged"]:
+        raise SystemExit(f"the second push wrote: {did}")
+    return median(spent[1:])
 
 
 def push_rate(folder: Path, name: str, url: str, mapped: list[Any], workers: int) -> float:
@@ -173,21 +205,13 @@ def measure(study: Path, url: str | None, size: int) -> dict[str, float]:
     figures["resources"] = len(mapped)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        sink = subprocess.Popen([sys.executable, Path(__file__).with_name("sink.py"), str(port)])  # noqa: S603
-        try:
-            _await(port)
-            sink_url = f"http://127.0.0.1:{port}/fhir"
+        with sink() as sink_url:
             figures["sink, raw, a second"] = raw_rate(sink_url, mapped)
             figures["sink, push, a second"] = median(
                 push_rate(folder, f"sink-{turn}.sqlite", sink_url, mapped, 1)
                 for turn in range(SINK_TURNS)
             )
-        finally:
-            sink.kill()
-            sink.wait()
+            figures["second push, seconds"] = second_push(study, folder, sink_url)
         if url is None:
             raw, pushed = _in_turns(folder, mapped)
             figures["server, raw, a second"] = median(raw)
