@@ -8,6 +8,7 @@ https://hl7.org/fhir/R4/http.html#transaction-response
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from adapter.errors import ProtocolError
@@ -94,15 +95,19 @@ def entry_verdict(entry: dict[str, Any]) -> Verdict:
     response = entry.get("response")
     response = response if isinstance(response, dict) else {}
     place, version = location(entry)
-    text = str(response.get("status", ""))[:3]
-    status = int(text) if text.isdigit() else 0
-    outcome = judged(status)
+    status, outcome = _status(str(response.get("status", ""))[:3])
     found = version or etag(response.get("etag"))
     stated = response.get("outcome")
     said = None if outcome == "done" else said_of(stated)
     if outcome == "done" and place is None and status != 204:
         outcome = "unknown"
     return Verdict(outcome, status, found, place, issue_codes(stated), said)
+
+
+@lru_cache(maxsize=1_000)
+def _status(text: str) -> tuple[int, str]:
+    status = int(text) if text.isdigit() else 0
+    return status, judged(status)
 
 
 def judged(status: int) -> str:

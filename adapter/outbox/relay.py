@@ -201,12 +201,14 @@ class Relay(Exchange):
 
     def _attempt(self, bundle: Groups) -> tuple[Groups, Unknown | None]:
         """Look and write once: what must be sent again, and what its content may be blamed for."""
-        self._look(_flat(bundle))
-        bundle = _kept(bundle, lambda change: change.state not in SETTLED)
-        if not bundle:
+        changes = _flat(bundle)
+        left = self._look(changes)
+        if not left:
             return [], None
+        if len(left) < len(changes):
+            bundle = _kept(bundle, lambda change: change.state not in SETTLED)
         try:
-            refused = self._write(_flat(bundle))
+            refused = self._write(left)
         except (Failing, TooSlow) as error:
             return bundle, error
         return self._judge(bundle, refused)
@@ -253,6 +255,8 @@ class Relay(Exchange):
 
     def _judge(self, bundle: Groups, refused: dict[str, Verdict]) -> tuple[Groups, Unknown | None]:
         """What of a bundle must be sent again, after its entries were judged each for itself."""
+        if not refused:
+            return [], None
         rest = _kept(bundle, lambda change: change.reference in refused)
         unknown: Groups = []
         for group in rest:

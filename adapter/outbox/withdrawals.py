@@ -77,9 +77,9 @@ class Withdrawals(Database):
 
 def barred(db: sa.Connection, server: int, changes: Iterable[Change]) -> frozenset[str]:
     """Those whose data would be sent, and who were withdrawn in the meantime."""
-    subjects = {change.subject for change in changes if change.action == "put"} - {""}
-    if not subjects or db.execute(ANY_BURIED, {"at": server}).first() is None:
+    if db.execute(ANY_BURIED, {"at": server}).first() is None:
         return frozenset()
+    subjects = {change.subject for change in changes if change.action == "put"} - {""}
     return frozenset(db.execute(BARRED, {"at": server, "subjects": sorted(subjects)}).scalars())
 
 
