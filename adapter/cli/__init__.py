@@ -41,6 +41,11 @@ COMMANDS = {
 COLLECTING = (1_000_000, 50, 1_000)
 
 
+def module_of(name: str) -> str:
+    """The module of a command."""
+    return f"adapter.cli.{name.replace('-', '_')}"
+
+
 class _Commands(click.Group):
     """Imports a command when it is used, so that starting stays quick."""
 
@@ -54,7 +59,7 @@ class _Commands(click.Group):
     ) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"adapter.cli.{cmd_name.replace('-', '_')}")
+        module = importlib.import_module(module_of(cmd_name))
         command: click.Command = module.command
         return command
 

@@ -23,27 +23,22 @@ class EmptyTypes:
     def __init__(self) -> None:
         self._known: dict[str, bool] = {}
         self._lock = threading.Lock()
-        self._asks = True
+        self._trusted = True
 
     def has(self, transport: Transport, capability: Capability | None, kind: str) -> bool:
         """Whether the server held nothing of a type; asked once, before any of it is written.
 
         Raises AuthenticationError; what else goes wrong means no.
         """
-        if kind in self._known:
-            return self._known[kind]
         with self._lock:
-            if kind not in self._known:
+            if self._trusted and kind not in self._known:
                 stated = capability.of(kind).interactions if capability else frozenset()
-                asks = self._asks and "search-type" in stated
-                self._known[kind] = asks and self._ask(transport, kind)
-            return self._known[kind]
+                self._known[kind] = "search-type" in stated and self._ask(transport, kind)
+            return self._trusted and self._known[kind]
 
     def doubt(self) -> None:
-        """A first write found something there: from now on, everything is read."""
-        with self._lock:
-            self._asks = False
-            self._known = dict.fromkeys(self._known, False)
+        """Read everything from now on: a first write found something there, or nobody answered."""
+        self._trusted = False
 
     def _ask(self, transport: Transport, kind: str) -> bool:
         try:
@@ -51,7 +46,7 @@ class EmptyTypes:
         except (Refusal, ProtocolError):
             return False
         except UnavailableError:  # whoever reads next waits for it
-            self._asks = False
+            self.doubt()
             return False
 
 

@@ -13,10 +13,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from adapter.cli import COMMANDS, main
+from adapter.cli import COMMANDS, main, module_of
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload([f"adapter.cli.{name.replace('-', '_')}" for name in COMMANDS])
+FORKS.set_forkserver_preload([module_of(name) for name in COMMANDS])
 LIMIT = 120  # seconds
 
 
