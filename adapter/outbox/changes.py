@@ -12,10 +12,9 @@ from adapter.fhir.access import Access
 from adapter.fhir.json import loads
 from adapter.fhir.order import is_last
 from adapter.fhir.writing import Verdict
-from adapter.outbox.tables import change_table
+from adapter.outbox.tables import Stage, change_table
 
 CHUNK = 500
-RECORDS = 3  # the stage of Provenance and AuditEvent: after everything else
 
 _NEW = {
     name: sa.bindparam(f"new_{name}", type_=sa.Text)
@@ -67,7 +66,7 @@ class Change:
     content: bytes
     hash: str
     state: str = "new"
-    stage: int = 1
+    stage: int = Stage.SUBJECT
     action: str = "put"
     acked_hash: str | None = None
     version: str | None = None
@@ -129,14 +128,18 @@ def marked(server: int, change: Change, tried: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def stage_of(resource: dict[str, Any], subject: str) -> int:
-    """When a resource is written: the study (0), its subjects (1), then what lists them (2).
-
-    Records of the run (3) follow: see ``records.py``.
-    """
+def stage_of(resource: dict[str, Any], subject: str) -> Stage:
+    """When a resource is written."""
     if subject:
-        return 1
-    return 2 if is_last(resource) else 0
+        return Stage.SUBJECT
+    return Stage.LIST if is_last(resource) else Stage.STUDY
+
+
+def deletion_stage_of(change: Change) -> Stage:
+    """When what this change put there is deleted; the change has its content."""
+    if change.subject:
+        return Stage.SUBJECT_DELETION
+    return Stage.LIST if is_last(change.resource) else Stage.STUDY_DELETION
 
 
 def parts(references: Collection[str] | None) -> Iterator[list[str] | None]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from adapter.fhir.probe import Finding
     from adapter.outbox.store import Outbox
 
-RECORDS = ("Provenance", "AuditEvent")
+RECORD_TYPES = ("Provenance", "AuditEvent")
 FEW, LARGE = 20, 50_000  # entries and bytes of a Bundle that is refused for its bytes
 # A server that carries out a full Bundle in so many seconds is given twice as much, up to so many
 # entries: by then, most of the time is ours. Others are not: a Bundle is a transaction that locks
@@ -128,9 +128,9 @@ class Lessons:
         """Whether Provenance and AuditEvent can be sent: to a place of ours, of types it lists."""
         stated = self.capability.types if self.capability else {}
         listed = not stated or all(
-            name in stated and not stated[name].is_closed for name in RECORDS
+            name in stated and not stated[name].is_closed for name in RECORD_TYPES
         )
-        return listed and self.conditional.isdisjoint(RECORDS)
+        return listed and self.conditional.isdisjoint(RECORD_TYPES)
 
     def creates_conditionally(self, resource_type: str) -> bool:
         """Whether the server gives ids of its own to resources of a type."""

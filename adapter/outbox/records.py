@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from adapter.fhir.json import content_hash, dumps
 from adapter.fhir.omit import Omission, without
 from adapter.fhir.order import reference_to
-from adapter.outbox.store import RECORDS, Change
+from adapter.outbox.store import Change
+from adapter.outbox.tables import Stage
 from mappings.audit_event import Run as AuditedRun
 from mappings.audit_event import audit_event
 from mappings.context import Context, Resource
@@ -72,7 +73,7 @@ class Records:
     def _change(self, resource: Resource, subject: str) -> Change:
         resource = without(resource, self.omission, Counter())
         change = Change(reference_to(resource), subject, dumps(resource), content_hash(resource))
-        change.stage = RECORDS
+        change.stage = Stage.RECORD
         return change
 
 

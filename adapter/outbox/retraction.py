@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from adapter.errors import UsageError
-from adapter.fhir.json import content_hash, dumps, loads
+from adapter.fhir.json import content_hash, dumps
+from adapter.fhir.order import is_last
 from adapter.fhir.transport import Refusal
 from adapter.fhir.writing import GONE
 from adapter.outbox.identity import recognise
@@ -22,9 +23,9 @@ from adapter.outbox.reading import Reader
 from adapter.outbox.records import Records
 from adapter.outbox.relay import Connect, PushResult, Relay, Run, connect
 from adapter.outbox.store import Change, Outbox, Server
+from adapter.outbox.tables import Stage
 
 PATIENT = "Patient"
-LISTS = 2  # the stage of what lists subjects
 ROUNDS = 2  # what a late write brought back is deleted once more
 
 
@@ -122,15 +123,18 @@ def _back_again(of_subject: list[Change], result: Retraction) -> list[Change]:
 
 
 def _lists_without(of_study: list[Change], patient: str) -> Iterator[Change]:
-    """What lists the subject, as it is without: written first, since servers keep what is named."""
+    """What lists the subject, on the server or soon: as it is without."""
     for change in of_study:
-        if change.state == "done" and change.stage == LISTS:
-            resource = loads(change.content)
-            kept = without_members(resource, {patient})
-            if kept != resource:
-                change.content, change.hash = dumps(kept), content_hash(kept)
-                change.state, change.stage = "new", 0
-                yield change
+        is_given_up = change.state == "dropped" and not change.acked_hash
+        if change.action == "delete" or change.is_record or is_given_up:
+            continue
+        resource = change.resource
+        kept = without_members(resource, {patient})
+        if is_last(resource) and kept != resource:
+            change.content, change.hash = dumps(kept), content_hash(kept)
+            change.state = "unknown" if change.state in ("sent", "unknown") else "new"
+            change.stage = Stage.LIST
+            yield change
 
 
 def _prove(

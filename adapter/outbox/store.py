@@ -22,7 +22,6 @@ from adapter.outbox.changes import (
     BARE,
     CHUNK,
     MARKING,
-    RECORDS,
     STORED,
     Change,
     Server,
@@ -53,7 +52,7 @@ from adapter.outbox.withdrawals import (
     withdrawn_meanwhile,
 )
 
-__all__ = ["RECORDS", "Change", "Outbox", "Server", "Standing", "stage_of"]
+__all__ = ["Change", "Outbox", "Server", "Standing", "stage_of"]
 
 
 class Outbox(Servers, Withdrawals, Looks):

@@ -15,11 +15,29 @@ acknowledged. Its state is one that a person can look at:
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 import sqlalchemy as sa
 
 SCHEMA_VERSION = "5"
 PENDING = ("new", "sent", "unknown")
 metadata = sa.MetaData()
+
+
+class Stage(IntEnum):
+    """When a change is sent: a stage begins when the one before is through.
+
+    What refers to others is written after them and deleted before them, since servers refuse to
+    delete what something else still names. https://hl7.org/fhir/R4/http.html#delete
+    """
+
+    STUDY = 0  # what belongs to the study as a whole
+    SUBJECT = 1
+    LIST = 2  # what lists subjects, written or deleted
+    RECORD = 3  # Provenance and AuditEvent
+    SUBJECT_DELETION = 4
+    STUDY_DELETION = 5
+
 
 meta_table = sa.Table(
     "meta",
@@ -41,7 +59,7 @@ change_table = sa.Table(
     sa.Column("server", sa.Integer, sa.ForeignKey("server.id"), primary_key=True),
     sa.Column("reference", sa.Text, primary_key=True),
     sa.Column("subject", sa.Text, nullable=False),  # "" for what belongs to the study as a whole
-    sa.Column("stage", sa.Integer, nullable=False, server_default="1"),  # see stage_of
+    sa.Column("stage", sa.Integer, nullable=False, server_default="1"),  # a Stage
     sa.Column("action", sa.Text, nullable=False, server_default="put"),  # put or delete
     sa.Column("content", sa.LargeBinary, nullable=False),
     sa.Column("hash", sa.Text, nullable=False),

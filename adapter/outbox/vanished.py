@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from adapter.errors import UsageError
 from adapter.fhir.json import content_hash, dumps
 from adapter.fhir.order import written_references
+from adapter.outbox.changes import deletion_stage_of
 from adapter.outbox.store import Change, Outbox, Server
-from adapter.outbox.tables import PENDING
+from adapter.outbox.tables import PENDING, Stage
 
 LIMIT = 0.05  # of what the server acknowledged: more is rather a broken export
 # where "entered in error" is said, by type; a type that cannot say it is left as it is
@@ -94,9 +95,9 @@ def vanish(
     contents = outbox.contents(row, [change.reference for change, _ in chosen])
     for change, policy in chosen:
         if policy == "delete":
-            change.action, change.state = "delete", "new"
-            change.stage = 1 if change.subject else 0  # what lists subjects goes before them
             change.content = dumps(contents[change.reference])
+            change.action, change.state = "delete", "new"
+            change.stage = deletion_stage_of(change)
         elif not _said_in_error(change, contents[change.reference]):
             continue
     wanted = [change for change, _ in chosen if change.state == "new"]
@@ -133,7 +134,8 @@ def _records_of(outbox: Outbox, row: int, gone: Collection[Change]) -> Iterator[
     for subject in sorted({change.subject for change in gone if change.reference in deleted}):
         for record in outbox.of_subject(row, subject):
             if record.is_record and not deleted.isdisjoint(written_references(record.content)):
-                record.action, record.state, record.stage = "delete", "new", 1
+                record.action, record.state = "delete", "new"
+                record.stage = Stage.SUBJECT_DELETION
                 yield record
 
 

@@ -12,7 +12,7 @@ from adapter.outbox.changes import STORED, Change, parts
 from adapter.outbox.database import Database, now
 from adapter.outbox.leases import LeaseLostError, insert_for
 from adapter.outbox.marker import Marker
-from adapter.outbox.tables import change_table, server_table, tombstone_table
+from adapter.outbox.tables import Stage, change_table, server_table, tombstone_table
 
 BURIED = sa.select(tombstone_table.c.subject).where(tombstone_table.c.server == sa.bindparam("at"))
 ANY_BURIED = BURIED.limit(1)  # mostly there is none, and this is asked with every bundle
@@ -39,7 +39,12 @@ class Withdrawals(Database):
                         change_table.c.server == server,
                         change_table.c.reference == change.reference,
                     )
-                    .values(action="delete", state=change.state, stage=1, reason=None)
+                    .values(
+                        action="delete",
+                        state=change.state,
+                        stage=Stage.SUBJECT_DELETION,
+                        reason=None,
+                    )
                 )
             turn_back(db, server, [subject])
         self._note()
@@ -104,7 +109,9 @@ def turn_back(db: sa.Connection, server: int, subjects: Collection[str]) -> None
         on_its_way = table.c.state.in_(("sent", "unknown"))
         state = sa.case((on_its_way, "unknown"), else_="new")
         db.execute(
-            table.update().where(here).values(action="delete", state=state, stage=1, reason=None)
+            table.update()
+            .where(here)
+            .values(action="delete", state=state, stage=Stage.SUBJECT_DELETION, reason=None)
         )
 
 

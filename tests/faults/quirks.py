@@ -1,7 +1,7 @@
 """How servers differ, as data: what real ones were seen to do, in a scripted one.
 
 Measured on HAPI FHIR JPA 8.8.0 and Medplum's router (``tests/servers``), for the others taken from
-their documentation and issue threads: see docs/faults.md.
+their documentation and issue threads: see docs/servers.md.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class Quirks:
     takes_conditions: bool = True  # If-None-Exist; without it, every create makes another one
     searches: bool = True  # by identifier; without it, a search finds everything of a type
     transaction_is_batch: bool = False
+    keeps_referenced: bool = False  # what another resource refers to cannot be deleted
     spoils_entry: dict[int, int] = field(default_factory=dict)  # number of the entry: status, once
     answers: str = "all"  # all | fewer | more | reordered | last
     refused: Mapping[str, int] = field(default_factory=dict)  # type or Type/id: status
@@ -61,7 +62,13 @@ class Quirks:
         return entries[::-1] if self.answers == "reordered" else entries
 
 
-HAPI = Quirks(stale=409, keeps_identical=True, weak_etags=False, answers="reordered")
+HAPI = Quirks(
+    stale=409,
+    keeps_identical=True,
+    weak_etags=False,
+    answers="reordered",
+    keeps_referenced=True,
+)
 BLAZE = Quirks(stale=412, keeps_identical=True)
 AZURE = Quirks(most_entries=5, too_much=400, too_much_said="invalid", throttles_rest=True)
 MEDPLUM = Quirks(transaction_is_batch=True, spoils_entry={2: 429, 3: 429})

@@ -76,7 +76,21 @@ class Store:
             return self._written(place, 200 if held else 201)
 
     def delete(self, place: str, if_match: str | None) -> Reply:
-        """Delete; what is gone already is fine."""
+        """Delete alone; what is gone already is fine."""
+        with self.lock:
+            return self._is_kept(place) or self._delete(place, if_match)
+
+    def _is_kept(self, place: str) -> Reply | None:
+        """The refusal to delete what something else refers to."""
+        if not self.quirks.keeps_referenced:
+            return None
+        named = f'"reference": "{place}"'
+        held = (self.latest(each) for each in list(self.versions) if each != place)
+        return (
+            Reply(409, outcome("conflict")) if any(named in json.dumps(h) for h in held) else None
+        )
+
+    def _delete(self, place: str, if_match: str | None) -> Reply:
         with self.lock:
             held = self.latest(place)
             if held is None:
@@ -154,8 +168,11 @@ class Store:
             for number, entry in enumerate(entries, 1):
                 throttled = self.quirks.throttles_rest and any(r.status == 429 for r in replies)
                 spent = Reply(429, outcome("throttled"))
-                replies.append(spent if throttled else self._entry(entry, number, base))
+                replies.append(spent if throttled else self._entry(entry, number, base, whole))
             failed = next((reply for reply in replies if reply.status >= 400), None)
+            if whole and not failed:
+                gone = [each.removeprefix("-") for each in self.commits[marks:] if each[0] == "-"]
+                failed = next(filter(None, map(self._is_kept, gone)), None)
             if whole and failed:
                 self.versions = before
                 del self.commits[marks:]
@@ -165,7 +182,7 @@ class Store:
         kind = f"{bundle['type']}-response"
         return Reply(200, {"resourceType": "Bundle", "type": kind, "entry": answered})
 
-    def _entry(self, entry: Resource, number: int, base: str) -> Reply:
+    def _entry(self, entry: Resource, number: int, base: str, whole: bool) -> Reply:
         request = entry["request"]
         place, match = request["url"].removeprefix(f"{base}/"), request.get("ifMatch")
         if request["method"] == "GET":
@@ -173,7 +190,7 @@ class Store:
         if self.quirks.spoils_entry and number in self.quirks.spoils_entry:
             return Reply(self.quirks.spoils_entry.pop(number), outcome("throttled"))
         if request["method"] == "DELETE":
-            return self.delete(place, match)
+            return (self._delete if whole else self.delete)(place, match)
         return self.put(place, entry["resource"], match)
 
 

@@ -17,6 +17,7 @@ from adapter.mapped import Mapped
 from adapter.mapping import map_study
 from adapter.outbox import Outbox
 from adapter.study import Study
+from tests.faults.quirks import HAPI
 from tests.faults.server import ScriptedServer
 from tests.faults.test_matrix import Bench
 
@@ -33,6 +34,22 @@ def mapped(folder: Path, request: pytest.FixtureRequest) -> list[Mapped]:
     key = folder / ".study-fhir" / "study.key"
     key.write_text(request.node.nodeid.encode().hex()[-64:].rjust(64, "0"))
     return map_study(Study(folder)).resources
+
+
+def four_children(folder: Path) -> None:
+    """The small study with four children in one arm, one laboratory result each."""
+    people = [f"0{n},Name {n},1,1,2015-03-02,2024-01-10" for n in range(1, 5)]
+    lab = [f"a{n},0{n},CRP,1{n}.50,mg/L,2024-01-10 08:30" for n in range(1, 5)]
+    for name, lines in (("people.csv", people), ("lab.csv", lab)):
+        header = (folder / name).read_text(encoding="utf-8").splitlines()[0]
+        (folder / name).write_text("\n".join([header, *lines, ""]), encoding="utf-8")
+
+
+@pytest.fixture
+def keeping() -> Iterator[ScriptedServer]:
+    """A server that deletes nothing that something else refers to, as HAPI does."""
+    with ScriptedServer(quirks=copy.deepcopy(HAPI)) as scripted:
+        yield scripted
 
 
 def copied(mapped: list[Mapped]) -> list[Mapped]:

@@ -11,9 +11,13 @@ from adapter.errors import UnavailableError, UsageError
 from adapter.fhir.order import references
 from adapter.fhir.transport import Answer, Refusal, Transport
 from adapter.mapped import Mapped
+from adapter.mapping import map_study
 from adapter.outbox import Outbox, Server, plan, push, retract, verify
+from adapter.outbox.pushing import enqueue
 from adapter.service import pushing, retracting
 from adapter.study import Study
+from tests.faults.server import ScriptedServer
+from tests.outbox.conftest import copied, four_children
 
 
 def target(server: EmbeddedServer) -> Server:
@@ -46,11 +50,55 @@ def test_lists_are_written_without_the_child_first(
     subject = first_subject(mapped)
     retract(outbox, target(server), subject)
     transport = Transport(server.url)
-    groups = [m for m in mapped if m.resource["resourceType"] == "Group" and "member" in m.resource]
+    groups = lists(mapped)
     for group in groups:
         assert f"Patient/{subject}" not in str(transport.get(group.reference).body)
     transport.close()
     assert groups
+
+
+def lists(mapped: list[Mapped]) -> list[Mapped]:
+    return [m for m in mapped if m.resource["resourceType"] == "Group" and "member" in m.resource]
+
+
+def test_two_children_of_one_arm_withdraw_one_after_the_other(
+    folder: Path, keeping: ScriptedServer, outbox: Outbox
+) -> None:
+    four_children(folder)
+    mapped, at = map_study(Study(folder)).resources, Server("test", keeping.url)
+    push(outbox, at, mapped)
+    first, second, *_ = dict.fromkeys(m.subject for m in mapped if m.subject)
+    for subject in (first, second):
+        assert retract(outbox, at, subject).is_proven
+        for listing in lists(mapped):
+            assert f"Patient/{subject}" not in str(keeping.store.latest(listing.reference))
+    assert push(outbox, at, mapped).writes == 0
+    assert verify(outbox, at).dangling == []
+
+
+@pytest.mark.parametrize("state", ["new", "dead"])
+def test_a_list_that_is_not_done_leaves_the_child_out_too(
+    folder: Path, keeping: ScriptedServer, outbox: Outbox, state: str
+) -> None:
+    four_children(folder)
+    mapped, at = map_study(Study(folder)).resources, Server("test", keeping.url)
+    push(outbox, at, mapped)
+    renamed = copied(mapped)
+    for listing in lists(renamed):
+        listing.resource["name"] = "Another name"
+    if state == "dead":
+        keeping.quirks.refused = {"Group": 422}
+        assert push(outbox, at, renamed).dead
+        keeping.quirks.refused = {}
+    else:
+        enqueue(outbox, outbox.server_id(at), renamed)
+    subject = first_subject(mapped)
+    assert retract(outbox, at, subject).is_proven
+    for listing in lists(renamed):
+        held = keeping.store.latest(listing.reference)
+        assert held is not None
+        assert f"Patient/{subject}" not in str(held)
+        assert held["name"] == "Another name"
 
 
 def test_only_the_hash_is_kept(

@@ -11,6 +11,8 @@ from adapter.errors import UsageError
 from adapter.fhir.transport import Refusal, Transport
 from adapter.service import planning, pushing, verifying
 from adapter.study import Study
+from tests.faults.server import ScriptedServer
+from tests.outbox.conftest import four_children
 
 
 def edit(folder: Path, name: str, old: str, new: str) -> None:
@@ -124,6 +126,21 @@ def test_a_child_that_vanished_goes_with_its_group_and_leaves_nothing_behind(
     found = verifying.verify(Study(folder), server.url)
     assert (found.missing, found.dangling) == ([], [])
     assert vanished(folder, server) == []
+
+
+def test_a_child_that_vanished_leaves_its_group_before_it_goes(
+    folder: Path, keeping: ScriptedServer
+) -> None:
+    four_children(folder)
+    all_full(folder)
+    pushing.push(Study(folder), keeping.url)
+    without_second_child(folder)
+    without_last_row(folder)
+    done = pushing.push(Study(folder), keeping.url, allow=True).result
+    assert (done.deleted, done.dead) == (3, 0)
+    assert pushing.push(Study(folder), keeping.url).result.writes == 0
+    found = verifying.verify(Study(folder), keeping.url)
+    assert (found.missing, found.different, found.dangling) == ([], [], [])
 
 
 def test_nothing_is_deleted_that_something_else_of_the_child_still_needs(
