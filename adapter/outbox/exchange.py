@@ -174,6 +174,7 @@ class Exchange:
         if change.action == "delete":
             change.state, change.acked_hash = "withdrawn", None
             self.result.deleted += not change.is_record
+            self.run.deleted[change.subject] += not change.is_record
             return
         if not is_update and verdict.status == WRITTEN_OVER:
             self.run.empty.doubt()

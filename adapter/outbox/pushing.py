@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 from adapter.errors import AuthenticationError, UnavailableError
 from adapter.fhir.capability import read_capability
@@ -57,11 +57,13 @@ def push(
             result.unchanged = enqueue(outbox, row, resources)
             if outbox.is_pending(row):
                 run = Run(outbox, row, progress, records, workers)
-                relays = [
-                    Relay(outbox.worker(n), run, transport_factory(server), wait, clock, sleep)
-                    for n in range(workers)
-                ]
-                carry(relays, release, result)
+                with ExitStack() as opened:
+                    relays = []
+                    for number in range(workers):
+                        own = opened.enter_context(closing(transport_factory(server)))
+                        worker = outbox.worker(number)
+                        relays.append(Relay(worker, run, own, wait, clock, sleep))
+                    carry(relays, release, result)
         finally:
             counts.update(result.to_json())
     return result
@@ -84,7 +86,6 @@ def carry(relays: list[Relay], release: str, result: PushResult) -> None:
         first.send()
     finally:
         for relay in relays:
-            relay.transport.close()
             relay.result.requests = relay.transport.requests
             result.add(relay.result)
     took = first.held or result.writes or result.unchanged

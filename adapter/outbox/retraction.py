@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
+from typing import Any
 
 from adapter.errors import UsageError
 from adapter.fhir.json import content_hash, dumps
-from adapter.fhir.order import is_last
+from adapter.fhir.order import is_last, references
 from adapter.fhir.transport import Refusal
 from adapter.fhir.writing import GONE
 from adapter.outbox.identity import recognise
@@ -26,7 +28,7 @@ from adapter.outbox.store import Change, Outbox, Server
 from adapter.outbox.tables import Stage
 
 PATIENT = "Patient"
-ROUNDS = 2  # what a late write brought back is deleted once more
+ROUNDS = 2  # what others wrote meanwhile is taken back once more
 
 
 @dataclass(slots=True)
@@ -68,7 +70,7 @@ def retract(
     ``wait`` seconds: the subject stays blocked, and the same call goes on.
     """
     row = outbox.server_id(server)
-    every = outbox.of_subject(row, subject)
+    every = outbox.of_subject(row, subject) if subject else []
     if not every:
         raise UsageError(
             "nothing of this subject was ever sent to the server",
@@ -77,28 +79,23 @@ def retract(
     result = Retraction(subject)
     # also what another process acknowledged after an earlier attempt wanted it deleted
     sent = [change for change in every if change.state != "withdrawn"]
-    with outbox.run(row, "retract") as counts:
+    with outbox.run(row, "retract") as counts, closing(transport_factory(server)) as transport:
         outbox.withdraw(row, subject, [_deletion(change) for change in sent])
-        outbox.enqueue(row, _lists_without(outbox.of_subject(row, ""), f"{PATIENT}/{subject}"))
-        transport = transport_factory(server)
-        try:
-            pushed = PushResult()
-            run = Run(outbox, row, lambda *_: None, records)
-            reader = Reader(transport, wait, clock, sleep)
-            recognise(outbox, row, server, transport, reader.ask)
-            for _ in range(ROUNDS):
-                carry([Relay(outbox, run, transport, wait, clock, sleep)], release, pushed)
-                every = outbox.of_subject(row, subject)  # others may have added records
-                _prove(outbox, row, reader, every, result)
-                back = _back_again(outbox.of_subject(row, subject), result)
-                if not back:
-                    break
+        run = Run(outbox, row, lambda *_: None, records)
+        reader = Reader(transport, wait, clock, sleep)
+        recognise(outbox, row, server, transport, reader.ask)
+        for _ in range(ROUNDS):
+            outbox.enqueue(row, _lists_without(outbox, row))
+            carry([Relay(outbox, run, transport, wait, clock, sleep)], release, PushResult())
+            _prove(outbox, row, reader, result)
+            if result.is_proven:
+                break
+            if back := _back_again(outbox.of_subject(row, subject), result):
                 outbox.withdraw(row, subject, back)
-        finally:
-            transport.close()
-        result.deleted = pushed.deleted
+        result.deleted = run.deleted[subject]
         resources = sum(not change.is_record for change in sent)
-        result.already_gone = max(0, resources - pushed.deleted - len(result.remains))
+        left = sum(change.reference in result.remains for change in sent if not change.is_record)
+        result.already_gone = max(0, resources - result.deleted - left)
         counts.update(deleted=result.deleted, remains=len(result.remains))
     return result
 
@@ -122,34 +119,53 @@ def _back_again(of_subject: list[Change], result: Retraction) -> list[Change]:
     return back
 
 
-def _lists_without(of_study: list[Change], patient: str) -> Iterator[Change]:
-    """What lists the subject, on the server or soon: as it is without."""
-    for change in of_study:
+def _lists(outbox: Outbox, row: int) -> Iterator[Change]:
+    """What lists subjects and is on the server, or soon will be."""
+    for change in outbox.of_subject(row, ""):
         is_given_up = change.state == "dropped" and not change.acked_hash
         if change.action == "delete" or change.is_record or is_given_up:
             continue
+        if is_last(change.resource):
+            yield change
+
+
+def _lists_without(outbox: Outbox, row: int) -> Iterator[Change]:
+    """Those that list anybody who was withdrawn, as they are without: others may withdraw too."""
+    gone = {f"{PATIENT}/{subject}" for subject in outbox.withdrawn(row)}
+    for change in _lists(outbox, row):
         resource = change.resource
-        kept = without_members(resource, {patient})
-        if is_last(resource) and kept != resource:
+        kept = without_members(resource, gone)
+        if kept != resource:
             change.content, change.hash = dumps(kept), content_hash(kept)
             change.state = "unknown" if change.state in ("sent", "unknown") else "new"
             change.stage = Stage.LIST
             yield change
 
 
-def _prove(
-    outbox: Outbox, row: int, reader: Reader, every: list[Change], result: Retraction
-) -> None:
+def _prove(outbox: Outbox, row: int, reader: Reader, result: Retraction) -> None:
+    """Read everything of the subject, and what lists subjects, once more."""
     refused = {change.reference: change.reason or "refused" for change in outbox.dead(row)}
+    every = outbox.of_subject(row, result.subject)  # others may have added records
+    patient = f"{PATIENT}/{result.subject}"
+    named = next((c.place for c in every if c.reference == patient and c.place), patient)
     result.remains = {}
     for change in every:
-        place = change.place or change.reference
-        try:
-            reader.get(place)
-        except Refusal as refusal:
-            if refusal.status in GONE:
-                continue
-            result.remains[change.reference] = f"cannot be read: HTTP {refusal.status}"
-            continue
-        result.remains[change.reference] = refused.get(change.reference, "the server still has it")
+        body, why = _read(reader, change)
+        if body or why:
+            kept = refused.get(change.reference, "the server still has it")
+            result.remains[change.reference] = why or kept
+    for change in _lists(outbox, row):
+        body, why = _read(reader, change)
+        if why or named in references(body):
+            kept = f"lists the subject: {refused.get(change.reference, 'not written yet')}"
+            result.remains[change.reference] = why or kept
     outbox.entomb(row, result.subject, result.is_proven, result.remains)
+
+
+def _read(reader: Reader, change: Change) -> tuple[Any, str]:
+    """A resource as the server shows it, or why it does not; neither when it is gone."""
+    try:
+        return reader.get(change.place or change.reference).body, ""
+    except Refusal as refusal:
+        is_gone = refusal.status in GONE
+        return None, "" if is_gone else f"cannot be read: HTTP {refusal.status}"

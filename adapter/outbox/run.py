@@ -90,6 +90,7 @@ class Run:
         self.lessons = Lessons(outbox, row)
         self.empty = EmptyTypes()
         self.held: set[str] = set()  # what the server is known to hold
+        self.deleted: Counter[str] = Counter()  # proven deletions, by subject
         self.lost: set[str] = set()  # what it will not hold: dead or parked in this run
         self.stopped = threading.Event()
         self.breaker = Breaker(self.stopped)

@@ -139,16 +139,58 @@ def test_what_was_never_sent_cannot_be_withdrawn(server: EmbeddedServer, outbox:
         retract(outbox, target(server), "snobody")
 
 
+def test_nobody_is_no_subject(server: EmbeddedServer, outbox: Outbox, mapped: list[Mapped]) -> None:
+    push(outbox, target(server), mapped)
+    with pytest.raises(UsageError, match="nothing of this subject"):
+        retract(outbox, target(server), "")
+    assert push(outbox, target(server), mapped).unchanged == len(mapped)
+
+
+def test_who_withdrew_at_the_same_time_is_left_out_of_the_lists_too(
+    folder: Path, keeping: ScriptedServer, outbox: Outbox
+) -> None:
+    four_children(folder)
+    mapped, at = map_study(Study(folder)).resources, Server("test", keeping.url)
+    push(outbox, at, mapped)
+    row = outbox.server_id(at)
+    first, second, *_ = dict.fromkeys(m.subject for m in mapped if m.subject)
+    [before] = [c for c in outbox.of_subject(row, "") if c.reference == lists(mapped)[0].reference]
+    retract(outbox, at, first)
+    before.state = "new"
+    outbox.enqueue(row, [before])  # another process had read it before the first was withdrawn
+    assert retract(outbox, at, second).is_proven
+    held = keeping.store.latest(before.reference)
+    assert held is not None
+    assert not any(f"Patient/{subject}" in str(held) for subject in (first, second))
+
+
+def test_each_withdrawal_counts_its_own(
+    folder: Path, keeping: ScriptedServer, outbox: Outbox
+) -> None:
+    four_children(folder)
+    mapped, at = map_study(Study(folder)).resources, Server("test", keeping.url)
+    push(outbox, at, mapped)
+    first, second, *_ = dict.fromkeys(m.subject for m in mapped if m.subject)
+    with pytest.raises(UnavailableError):
+        retract(outbox, Server("test", keeping.url), first, wait=0,
+                transport_factory=lambda s: Away(s.url), sleep=lambda _: None)  # fmt: skip
+    done = retract(outbox, at, second)
+    own = sum(m.subject == second for m in mapped)
+    assert (done.deleted, done.already_gone, done.is_proven) == (own, 0, True)
+
+
+class Away(Transport):
+    """Nobody answers."""
+
+    def _send(self, *_args: object, **_more: object) -> Answer:
+        raise UnavailableError("the server cannot be reached")
+
+
 def test_a_server_that_is_away_blocks_the_child_already(
     server: EmbeddedServer, outbox: Outbox, mapped: list[Mapped]
 ) -> None:
     push(outbox, target(server), mapped)
     subject = first_subject(mapped)
-
-    class Away(Transport):
-        def _send(self, *_args: object, **_more: object) -> Answer:
-            raise UnavailableError("the server cannot be reached")
-
     with pytest.raises(UnavailableError):
         retract(
             outbox, target(server), subject, wait=0,
