@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from adapter.errors import ConfigurationError, UsageError, Where
 from adapter.locate import schema
+from adapter.urls import base_of, is_url
 from adapter.yaml_file import YamlFile
 from mappings.context import load_flavours
 from mappings.flavours import refusal
@@ -143,7 +144,9 @@ class StudySettings:
         if name in self.servers:
             return self.servers[name]
         if name.startswith(("http://", "https://")):
-            return ServerSettings(name=name.rstrip("/"), url=name.rstrip("/"))
+            url = base_of(name)
+            named = (each for each in self.servers.values() if each.url.rstrip("/") == url)
+            return next(named, None) or ServerSettings(name=url, url=url)
         known = ", ".join(sorted(self.servers)) or "none"
         raise UsageError(
             f"there is no server {name!r} in study.yaml (known: {known})",
@@ -198,6 +201,7 @@ def load_study(folder: Path, fhir: str | None = None) -> StudySettings:
         )
     file = YamlFile(folder / "study.yaml", str(folder / "study.yaml"))
     _check(file)
+    _check_urls(file)
     data = file.data
     release = fhir or data.get("fhir", "R4")
     if release not in RELEASES:
@@ -232,7 +236,7 @@ def load_study(folder: Path, fhir: str | None = None) -> StudySettings:
             name: RecipeSettings(name, r["entity"], r["source"], tuple(r["key"]), r)
             for name, r in data["recipes"].items()
         },
-        outbox=_outbox(folder, data.get("outbox")) or state / "outbox.sqlite",
+        outbox=_outbox(folder, file) or state / "outbox.sqlite",
         key_file=folder / data["key-file"] if "key-file" in data else state / "study.key",
         yaml=file,
         pull=_pull(folder, data["pull"]) if "pull" in data else None,
@@ -245,9 +249,16 @@ def _consent(spec: Mapping[str, Any]) -> ConsentSettings:
     )
 
 
-def _outbox(folder: Path, stated: str | None) -> Path | str | None:
+def _outbox(folder: Path, file: YamlFile) -> Path | str | None:
+    stated: str | None = file.data.get("outbox")
     if stated is None or stated.startswith("postgresql"):
         return stated
+    if "://" in stated:
+        raise ConfigurationError(
+            "the outbox is neither a file nor a PostgreSQL database",
+            where=file.where("outbox"),
+            hint="a path, or a URL such as postgresql+psycopg://user@host/database",
+        )
     return folder / stated
 
 
@@ -267,6 +278,22 @@ def _check(file: YamlFile) -> None:
             where=file.where(*first.absolute_path, *unknown),
             hint=f"did you mean {near[0]!r}?" if near else "docs/study-yaml.md describes every key",
         )
+
+
+def _check_urls(file: YamlFile) -> None:
+    for name, server in file.data.get("servers", {}).items():
+        places: list[tuple[Any, tuple[str, ...]]] = [
+            (server["url"], ("url",)),
+            (server.get("proxy"), ("proxy",)),
+            (server.get("auth", {}).get("token-url"), ("auth", "token-url")),
+        ]
+        for url, path in places:
+            if url is not None and not is_url(url):
+                raise ConfigurationError(
+                    f"{'.'.join(('servers', name, *path))} is no URL that can be",
+                    where=file.where("servers", name, *path),
+                    hint="it looks like https://host/fhir or https://host:8443/fhir",
+                )
 
 
 def _slip(error: ValidationError) -> tuple[list[str], list[str]]:

@@ -110,6 +110,28 @@ def test_a_server_is_a_name_or_a_url(folder: Path) -> None:
         settings.server("hospital")
 
 
+def test_the_url_of_a_named_server_is_that_server(folder: Path) -> None:
+    settings = load_study(with_server(folder, "token-file: t"))
+    assert settings.server("https://fhir.test/r4/") is settings.servers["hospital"]
+
+
+@pytest.mark.parametrize("url", ["http://h:99999/fhir", "http://[::1/fhir", "http:///fhir"])
+def test_an_address_that_cannot_be_is_refused(folder: Path, url: str) -> None:
+    with pytest.raises(ConfigurationError, match="no base URL"):
+        load_study(folder).server(url)
+    with pytest.raises(ConfigurationError, match=r"servers\.hospital\.url is no URL"):
+        load_study(with_server(folder, "connections: 1", url))
+
+
+@pytest.mark.parametrize("outbox", ["postgres://u:p@db/outbox", "mysql://db/outbox"])
+def test_an_outbox_is_a_file_or_postgresql(folder: Path, outbox: str) -> None:
+    file = folder / "study.yaml"
+    file.write_text(f"{file.read_text(encoding='utf-8')}outbox: '{outbox}'\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="neither a file nor a PostgreSQL") as caught:
+        load_study(folder)
+    assert outbox not in str(caught.value)
+
+
 def test_snomed_outside_the_global_patient_set_is_asked_for(folder: Path) -> None:
     assert load_study(folder).snomed == "gps"
     file = folder / "study.yaml"
@@ -117,9 +139,9 @@ def test_snomed_outside_the_global_patient_set_is_asked_for(folder: Path) -> Non
     assert load_study(folder).snomed == "all"
 
 
-def with_server(folder: Path, block: str) -> Path:
+def with_server(folder: Path, block: str, url: str = "https://fhir.test/r4") -> Path:
     file = folder / "study.yaml"
-    server = f"servers:\n  hospital: {{url: https://fhir.test/r4, {block}}}\n"
+    server = f"servers:\n  hospital: {{url: '{url}', {block}}}\n"
     file.write_text(file.read_text(encoding="utf-8") + server, encoding="utf-8")
     return folder
 

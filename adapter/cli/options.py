@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import click
@@ -23,9 +24,18 @@ FORMAT = click.option(
     default="text",
     help="For people, or one JSON object.",
 )
+
+
+def _seconds(_ctx: click.Context, _param: click.Parameter, given: float) -> float:
+    if math.isnan(given):
+        raise click.BadParameter("nan is no number of seconds.")
+    return given
+
+
 WAIT = click.option(
     "--wait",
     type=click.FloatRange(min=0),
+    callback=_seconds,
     default=60.0,
     show_default=True,
     metavar="SECONDS",

@@ -27,10 +27,10 @@ from adapter.errors import (
 from adapter.fhir.access import Access, Identity, Nobody
 from adapter.fhir.backoff import backoff
 from adapter.fhir.client_keys import ClientKey, read_client_key
-from adapter.fhir.links import base_of
 from adapter.fhir.scopes import missing
 from adapter.fhir.transport import Answer, Transport, clock_hint
 from adapter.settings import AuthSettings, ServerSettings, check_private, read_private
+from adapter.urls import base_of
 
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 DISCOVERY = ".well-known/smart-configuration"

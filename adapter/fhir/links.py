@@ -13,31 +13,12 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
-from adapter.errors import ConfigurationError, ProtocolError
-
-PORTS = {"http": 80, "https": 443}
+from adapter.errors import ProtocolError
+from adapter.urls import PORTS, is_url
 
 
 class ForeignLinkError(ProtocolError):
     """A link that leads away from the server, or that two readers may read in two ways."""
-
-
-def base_of(url: str) -> str:
-    """A base URL without slash at its end. Raises ConfigurationError when it is none of FHIR."""
-    parts = urlsplit(url)
-    if (
-        parts.scheme not in ("http", "https")
-        or not parts.hostname
-        or "@" in parts.netloc
-        or "\\" in url
-        or parts.query
-        or parts.fragment
-    ):
-        raise ConfigurationError(
-            "this is no base URL of a FHIR server",
-            hint="it looks like https://host/fhir, without user, query or fragment",
-        )
-    return url.rstrip("/")
 
 
 def absolute(base: str, link: object) -> str:
@@ -50,11 +31,9 @@ def absolute(base: str, link: object) -> str:
         raise ForeignLinkError("the server gives a link that is no address")
     try:
         url = requests.Request("GET", urljoin(f"{base}/", link)).prepare().url or ""
-        parts = urlsplit(url)
-        named = parts.scheme in PORTS and bool(parts.hostname) and parts.port != 0
     except (requests.exceptions.RequestException, ValueError):
-        named = False
-    if not named or "@" in parts.netloc or "\\" in url:
+        url = ""
+    if not is_url(url) or "@" in urlsplit(url).netloc or "\\" in url:
         raise ForeignLinkError("the server gives a link that is no address")
     return url
 

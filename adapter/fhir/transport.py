@@ -31,8 +31,9 @@ from adapter.fhir.answers import (
     parsed,
 )
 from adapter.fhir.json import dumps
-from adapter.fhir.links import ForeignLinkError, absolute, base_of, is_local, origin, own_link
+from adapter.fhir.links import ForeignLinkError, absolute, is_local, origin, own_link
 from adapter.fhir.writing import BUSY
+from adapter.urls import base_of
 
 __all__ = [
     "CLOCKS_APART",

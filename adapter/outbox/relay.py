@@ -362,7 +362,8 @@ class Relay(Exchange):
         )
         for change in moved:
             change.version = based_on[change.reference]  # a later push may not overwrite it either
-        self._dead(group, f"conflict: {said}; {found or 'changed by others'}")
+        kept = "nobody changed it: something else refers to it, or the server keeps it"
+        self._dead(group, f"conflict: {said}; {found or kept}")
 
     def _doubtful(self, group: list[Change], said: str) -> bool:
         """Give up what was waited for long enough, for now, so that the others have their turn.

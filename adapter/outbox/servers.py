@@ -25,11 +25,17 @@ class Servers(Database):
     def server_id(self, server: Server) -> int:
         """The row of a server; a new one gets a UUID. Its port may change, its place may not.
 
+        A server that is known by its URL keeps what is known of it under another name.
+
         Raises OutboxError when the name stood for another server before.
         """
         table = server_table
         with self._engine.begin() as db:
             row = db.execute(sa.select(table).where(table.c.name == server.name)).one_or_none()
+            if row is None and (old := _under_another_name(db, server)):
+                db.execute(table.update().where(table.c.id == old).values(name=server.name))
+                ledger.append(db, server=old, renamed=server.name, at=now())
+                return old
             if row is None:
                 values = {"name": server.name, "uuid": str(uuid.uuid4()), "url": server.url}
                 key = db.execute(table.insert().values(values)).inserted_primary_key
@@ -110,6 +116,14 @@ class Servers(Database):
                     index_elements=["server", "name"], set_={"value": value}
                 )
             )
+
+
+def _under_another_name(db: sa.Connection, server: Server) -> int | None:
+    """The row of the server at exactly this URL: who was withdrawn there stays withdrawn."""
+    for row in db.execute(sa.select(server_table.c.id, server_table.c.url)):
+        if row.url.rstrip("/") == server.url.rstrip("/"):
+            return int(row.id)
+    return None
 
 
 def _was_mistaken(db: sa.Connection, server: int) -> bool:

@@ -35,8 +35,9 @@ def dead_letter(
 def profiles_hint(server: str) -> str:
     """What to do about a server that refuses a profile because it does not know it."""
     return (
-        f"the server does not know our profiles: `study-fhir profiles push --server {server}` "
-        "first, where it takes definitions, or `meta-profile: omit` for it in study.yaml"
+        "the server does not know our profiles: "
+        f"`study-fhir profiles push --study STUDY --server {server}` first, where it takes "
+        "definitions, or `meta-profile: omit` for it in study.yaml"
     )
 
 

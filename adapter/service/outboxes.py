@@ -12,6 +12,7 @@ from adapter.fhir.omit import Omission
 from adapter.outbox import Outbox, Server
 from adapter.settings import ServerSettings
 from adapter.study import Study
+from adapter.urls import base_of
 
 
 def open_outbox(study: Study) -> Outbox:
@@ -39,9 +40,10 @@ def by_url(server: str) -> ServerSettings:
     """A server by its base URL. Raises UsageError for a name."""
     if not server.startswith(("http://", "https://")):
         raise UsageError(
-            f"{server!r} is no base URL", hint="give --study, whose study.yaml names the server"
+            f"{server!r} is no base URL",
+            hint="give the study too, whose study.yaml names the server",
         )
-    return ServerSettings(name=server, url=server)
+    return ServerSettings(name=server, url=base_of(server))
 
 
 def omission_of(server: ServerSettings) -> Omission:

@@ -58,7 +58,7 @@ def test_a_server_that_does_not_know_our_profiles_is_told_of(folder: Path) -> No
         pushed = study_fhir("push", folder, "--server", server.url)
         first, *_ = letters(folder, server.url, "--format", "json")
         valued, *_ = letters(folder, server.url, "--with-values")
-    assert f"study-fhir profiles push --server {server.url}" in pushed.stderr
+    assert f"study-fhir profiles push --study STUDY --server {server.url}" in pushed.stderr
     assert "`meta-profile: omit`" in pushed.stderr
     assert "profiles push" in json.loads(first)["hint"]
     assert "CANARY" not in pushed.stdout + pushed.stderr + first

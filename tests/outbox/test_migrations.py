@@ -168,6 +168,15 @@ def test_another_server_of_the_same_name_is_refused(folder: Path) -> None:
             outbox.server_id(Server("main", "https://two.test/fhir"))
 
 
+def test_a_server_keeps_under_another_name_who_was_withdrawn(folder: Path) -> None:
+    with open_outbox(folder) as outbox:
+        row = outbox.server_id(Server("hospital", "https://one.test/fhir"))
+        outbox.withdraw(row, "p", [])
+        assert outbox.server_id(Server("main", "https://one.test/fhir/")) == row
+        assert outbox.withdrawn(row) == {"p"}
+        assert outbox.server_id(Server("other", "https://two.test/fhir")) != row
+
+
 def test_an_address_by_which_nothing_was_ever_acknowledged_was_a_mistake(folder: Path) -> None:
     with open_outbox(folder) as outbox:
         row = outbox.server_id(Server("main", "https://one.test/fhri"))
