@@ -44,6 +44,12 @@ def command(
         )
     if pushed.needs_profiles:
         announce(letters.profiles_hint(server))
+    if pushed.kept:
+        announce(
+            f"{len(pushed.kept):,} of what vanished stay on the server, as something that stays "
+            f"there refers to them, {pushed.kept[0]} first: make the source of that a full export "
+            "with on-vanish: delete too, or `retract` the subject"
+        )
     if form == "json":
         click.echo(json.dumps(pushed.to_json()))
         return pushed.exit

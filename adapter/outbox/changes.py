@@ -12,7 +12,7 @@ from adapter.fhir.access import Access
 from adapter.fhir.json import loads
 from adapter.fhir.order import is_last
 from adapter.fhir.writing import Verdict
-from adapter.outbox.tables import Stage, change_table
+from adapter.outbox.tables import PENDING, Stage, change_table
 
 CHUNK = 500
 
@@ -83,6 +83,11 @@ class Change:
     def is_record(self) -> bool:
         """Whether it tells of a run instead of the study."""
         return self.reference.startswith(("Provenance/", "AuditEvent/"))
+
+    @property
+    def is_queued(self) -> bool:
+        """Whether an earlier push wanted this content of the study on the server, and it waits."""
+        return self.state in PENDING and self.action == "put" and not self.is_record
 
     @property
     def resource(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from adapter.fhir.json import loads
 from adapter.outbox import ledger, refusals
 from adapter.outbox.changes import STORED, Change
 from adapter.outbox.database import Database, now
-from adapter.outbox.tables import change_table, ledger_table, run_table, server_table
+from adapter.outbox.tables import REFUSED, change_table, ledger_table, run_table, server_table
 
 
 class Looks(Database):
@@ -22,7 +22,7 @@ class Looks(Database):
         table = change_table
         query = (
             sa.select(*STORED)
-            .where(table.c.server == server, table.c.state.in_(("dead", "parked")))
+            .where(table.c.server == server, table.c.state.in_(REFUSED))
             .order_by(table.c.reference)
         )
         with self._reading() as db:

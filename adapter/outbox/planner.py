@@ -14,12 +14,12 @@ from typing import Any, Protocol
 from adapter.fhir.order import is_last, references
 from adapter.mapped import Mapped
 from adapter.outbox.store import Change, Outbox, Server, Standing
-from adapter.outbox.tables import PENDING
+from adapter.outbox.tables import PENDING, REFUSED
 from adapter.outbox.vanished import Absence
 
 ACTIONS = ("create", "update", "retry", "unchanged", "vanished", "held", "retract")
 # wanted before and not done: a push tries it again
-TRIED = (*PENDING, "dead", "parked")
+TRIED = (*PENDING, *REFUSED)
 PAGE = 1_000
 MARKS = (1 << 64) - 1
 NOTHING_ABSENT = Absence()
@@ -221,12 +221,12 @@ def others(acknowledged: Iterable[Change], seen: Seen, absence: Absence) -> Iter
         if change.is_record or change.reference in seen:
             continue
         is_deletion = change.action == "delete"
-        if change.state in PENDING and is_deletion:
+        if change.state in TRIED and is_deletion:
             yield Item("retract", change.reference, change.hash)
+        elif is_deletion or absence.leaves(change):
+            continue  # given up
         elif change.state in PENDING and not absence.held(change.reference, change.subject):
             yield Item("retry", change.reference, change.hash)
-        elif is_deletion:
-            continue  # refused: a dead letter, which no push sends again by itself
         elif action := absence.of(change.reference, change.subject, change.source):
             yield Item(action, change.reference)
 

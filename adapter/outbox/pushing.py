@@ -55,6 +55,7 @@ def push(
                     patient = Reader(transport, wait, clock, sleep)
                     recognise(outbox, row, server, transport, patient.ask)
             result.unchanged = enqueue(outbox, row, resources)
+            outbox.reopen_deletions(row)
             if outbox.is_pending(row):
                 run = Run(outbox, row, progress, records, workers)
                 with ExitStack() as opened:

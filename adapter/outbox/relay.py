@@ -327,6 +327,8 @@ class Relay(Exchange):
             self.run.is_forbidden = True
             self._park(group)
         else:
+            for change in group:
+                change.in_flight = ""  # it was judged: nothing of it may still arrive
             self._dead(group, f"refused: {said}")
 
     def _park(self, changes: Sequence[Change]) -> None:

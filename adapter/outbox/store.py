@@ -40,6 +40,8 @@ from adapter.outbox.opening import opened
 from adapter.outbox.servers import Servers
 from adapter.outbox.tables import (
     PENDING,
+    REFUSED,
+    Stage,
     attempt_table,
     change_table,
 )
@@ -351,10 +353,28 @@ class Outbox(Servers, Withdrawals, Looks):
                 db.execute(table.update().where(here).values(acked_hash=None, version=None))
         return len(references)
 
-    def recall(self, server: int, references: Collection[str]) -> None:
+    def acknowledged_count(self, server: int) -> int:
+        """How many resources of the study the server has acknowledged, without records of runs."""
+        table = change_table
+        query = sa.select(sa.func.count()).where(
+            table.c.server == server, table.c.acked_hash.is_not(None), table.c.stage != Stage.RECORD
+        )
+        with self._reading() as db:
+            return int(db.execute(query).scalar_one())
+
+    def reopen_deletions(self, server: int) -> None:
+        """Try again to delete what the server refused to."""
+        table = change_table
+        refused = sa.and_(
+            table.c.server == server, table.c.state.in_(REFUSED), table.c.action == "delete"
+        )
+        with self._engine.begin() as db:
+            db.execute(table.update().where(refused).values(state="new", reason=None))
+
+    def recall(self, server: int, references: Collection[str], reason: str) -> None:
         """Send these no more; without a hash, any content of theirs is a new one."""
         table = change_table
-        given_up = {"state": "dropped", "hash": "", "reason": "held back: its rows are rejected"}
+        given_up = {"state": "dropped", "hash": "", "reason": reason}
         with self._engine.begin() as db:
             for part in parts(references):
                 here = sa.and_(table.c.server == server, table.c.reference.in_(part or []))

@@ -9,7 +9,7 @@ acknowledged. Its state is one that a person can look at:
     done       acknowledged; the server holds this content
     dead       refused; ``reason`` says why
     parked     its type is closed to us on this server; ``reason`` says why
-    dropped    given up by a person; ``reason`` says why
+    dropped    given up, by a person or as its row is held back or gone; ``reason`` says why
     withdrawn  taken back: only the hash is left
 """
 
@@ -21,6 +21,7 @@ import sqlalchemy as sa
 
 SCHEMA_VERSION = "5"
 PENDING = ("new", "sent", "unknown")
+REFUSED = ("dead", "parked")
 metadata = sa.MetaData()
 
 

@@ -14,7 +14,7 @@ from adapter.fhir.json import content_hash, dumps
 from adapter.fhir.order import written_references
 from adapter.outbox.changes import deletion_stage_of
 from adapter.outbox.store import Change, Outbox, Server
-from adapter.outbox.tables import PENDING, Stage
+from adapter.outbox.tables import Stage
 
 LIMIT = 0.05  # of what the server acknowledged: more is rather a broken export
 # where "entered in error" is said, by type; a type that cannot say it is left as it is
@@ -47,33 +47,49 @@ class Absence:
             return "held"
         return None if self.exports.get(source or "") == "delta" else "vanished"
 
+    def leaves(self, change: Change) -> bool:
+        """Whether a change that nobody wants any more was never sent and need not be."""
+        is_new = change.state == "new" and not (change.acked_hash or change.in_flight)
+        return is_new and self.of(change.reference, change.subject, change.source) == "vanished"
 
-def recall(outbox: Outbox, server: Server, absence: Absence) -> int:
-    """Give up what an earlier push queued and is held back now; returns how many.
 
-    The same content is wanted again once its rows, or a consent, let it through.
+@dataclass(frozen=True, slots=True)
+class Vanished:
+    """What a push makes of what vanished: so many changes, and what stays as others refer to it."""
+
+    wanted: int = 0
+    kept: tuple[str, ...] = ()
+
+
+def recall(outbox: Outbox, server: Server, references: Collection[str], absence: Absence) -> int:
+    """Give up what an earlier push queued and nobody wants now; returns how many.
+
+    ``references`` are what is wanted. Given up are what is held back, and what was never sent and
+    whose row is gone from a full export. The same content is wanted again once its rows, or a
+    consent, let it through.
     """
     row = outbox.server_id(server)
     if not outbox.is_pending(row):
         return 0
-    held = [
-        change.reference
+    queued = [
+        change
         for change in outbox.held_or_wanted(row)
-        if change.state in PENDING
-        and change.action == "put"
-        and absence.held(change.reference, change.subject)
+        if change.is_queued and change.reference not in references
     ]
-    outbox.recall(row, held)
-    return len(held)
+    held = [c.reference for c in queued if absence.held(c.reference, c.subject)]
+    gone = [c.reference for c in queued if absence.leaves(c)]
+    outbox.recall(row, held, "held back: its rows are rejected, or a consent does not permit it")
+    outbox.recall(row, gone, "vanished before it was sent")
+    return len(held) + len(gone)
 
 
 def vanish(
     outbox: Outbox, server: Server, references: Collection[str], absence: Absence, allow: bool
-) -> int:
-    """Want what vanished gone, or said to be an error, as its source says; returns how many.
+) -> Vanished:
+    """Want what vanished gone, or said to be an error, as its source says.
 
-    Raises UsageError when more than 5 % of what was acknowledged would go and ``allow`` is False,
-    or when something that stays refers to what would be deleted.
+    What something that stays refers to is not deleted. Raises UsageError when more than 5 % of
+    what was acknowledged would go and ``allow`` is False.
     """
     row = outbox.server_id(server)
     known = outbox.known(row, references)
@@ -85,24 +101,31 @@ def vanish(
     ]
     if any(policy == "delete" for _, policy in chosen):
         chosen += [(change, "delete") for change in known.values() if _is_empty_list(change)]
-    total = outbox.count(row, "done")
-    if len(chosen) > LIMIT * total and not allow:
+    kept = _needed(outbox, row, {c.reference for c, policy in chosen if policy == "delete"})
+    contents = outbox.contents(row, [change.reference for change, _ in chosen])
+    wanted = [
+        change
+        for change, policy in chosen
+        if change.reference not in kept and _ended(change, policy, contents[change.reference])
+    ]
+    total = outbox.acknowledged_count(row)
+    if len(wanted) > LIMIT * total and not allow:
         raise UsageError(
-            f"{len(chosen):,} of {total:,} resources would go because their rows are gone",
+            f"{len(wanted):,} of {total:,} resources would go because their rows are gone",
             hint="is the export whole? if it is, push with --allow",
         )
-    _refuse_dangling(outbox, row, {c.reference for c, policy in chosen if policy == "delete"})
-    contents = outbox.contents(row, [change.reference for change, _ in chosen])
-    for change, policy in chosen:
-        if policy == "delete":
-            change.content = dumps(contents[change.reference])
-            change.action, change.state = "delete", "new"
-            change.stage = deletion_stage_of(change)
-        elif not _said_in_error(change, contents[change.reference]):
-            continue
-    wanted = [change for change, _ in chosen if change.state == "new"]
     outbox.enqueue(row, [*wanted, *_records_of(outbox, row, wanted)])
-    return sum(change.state == "new" for change, _ in chosen)
+    return Vanished(len(wanted), tuple(sorted(kept)))
+
+
+def _ended(change: Change, policy: str, resource: dict[str, object]) -> bool:
+    """Make a change of what vanished; whether there is anything to send."""
+    if policy != "delete":
+        return _said_in_error(change, resource)
+    change.content = dumps(resource)
+    change.action, change.state = "delete", "new"
+    change.stage = deletion_stage_of(change)
+    return True
 
 
 def _is_empty_list(change: Change) -> bool:
@@ -110,22 +133,25 @@ def _is_empty_list(change: Change) -> bool:
     return change.reference.startswith("Group/") and not change.source and change.state == "done"
 
 
-def _refuse_dangling(outbox: Outbox, row: int, deleted: set[str]) -> None:
-    """Raise UsageError when something of a subject that stays refers to what would go.
+def _needed(outbox: Outbox, row: int, deleted: set[str]) -> set[str]:
+    """Those that something of their subject that stays refers to, and what these refer to.
 
     What lists subjects (groups) is mapped anew without them, and records go with what they name.
     """
+    needed: set[str] = set()
     subjects = {change.subject for change in outbox.known(row, deleted).values()} - {""}
     for subject in sorted(subjects):
-        for change in outbox.of_subject(row, subject):
-            if change.is_record or change.reference in deleted or not change.acked_hash:
-                continue
-            if not deleted.isdisjoint(written_references(change.content)):
-                raise UsageError(
-                    f"{change.reference} stays, and refers to what would be deleted",
-                    hint="its source is a delta export, or reports what vanishes: make that one "
-                    "full with on-vanish: delete too, or `retract` the subject",
-                )
+        targets = {
+            change.reference: written_references(change.content)
+            for change in outbox.of_subject(row, subject)
+            if change.acked_hash and not change.is_record
+        }
+        staying = [name for name in targets if name not in deleted]
+        while staying:
+            found = deleted.intersection(targets[staying.pop()]) - needed
+            needed |= found
+            staying += found & targets.keys()
+    return needed
 
 
 def _records_of(outbox: Outbox, row: int, gone: Collection[Change]) -> Iterator[Change]:

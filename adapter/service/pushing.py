@@ -27,11 +27,14 @@ class Pushed:
     result: PushResult
     ignores_versions: bool = False  # the server, as a probe found
     needs_profiles: bool = False  # it refused a profile that it does not know
+    kept: tuple[str, ...] = ()  # vanished, and something that stays refers to it
 
     @property
     def exit(self) -> int:
-        """3 when resources were refused, 1 when more was rejected than accepted, else 0."""
-        return EXIT.refused if self.result.dead or self.result.parked else exit_of(self.mapped)
+        """3 when resources were refused, 1 for too many rejects and what stays, else 0."""
+        if self.result.dead or self.result.parked:
+            return EXIT.refused
+        return EXIT.findings if self.kept else exit_of(self.mapped)
 
     def to_json(self) -> dict[str, Any]:
         """Counts only: nothing of a subject."""
@@ -42,6 +45,7 @@ class Pushed:
             "resources": self.mapped.counts,
             "push": self.result.to_json(),
             "omitted": dict(self.result.omitted),
+            "kept": list(self.kept),
         }
 
 
@@ -76,9 +80,8 @@ def push(
             now = agreed(planned, outbox, target, wanted, absence, wait, progress)
         elif any(policy != "report" for policy in absence.policies.values()):
             now = box.plan(outbox, target, wanted, absence=absence)
-        if now:
-            _prepare(outbox, target, now, absence, allow)
-        box.recall(outbox, target, absence)
+        kept = _prepare(outbox, target, now, absence, allow) if now else ()
+        box.recall(outbox, target, {each.reference for each in wanted}, absence)
         result = box.push(
             outbox,
             target,
@@ -93,15 +96,21 @@ def push(
         letters = box.dead_letters(outbox, target) if result.dead else []
     result.omitted = omitted
     unknown = any(letter.needs_profiles for letter in letters)
-    return Pushed(mapped, result, lessons.ignores_versions, unknown)
+    return Pushed(mapped, result, lessons.ignores_versions, unknown, kept)
 
 
-def _prepare(outbox: Outbox, target: Server, now: Plan, absence: box.Absence, allow: bool) -> None:
-    """Want what the plan says beyond the mapped: what vanished, and what drifted."""
+def _prepare(
+    outbox: Outbox, target: Server, now: Plan, absence: box.Absence, allow: bool
+) -> tuple[str, ...]:
+    """Want what the plan says beyond the mapped: what vanished, and what drifted.
+
+    Returns what vanished and stays.
+    """
     gone = [item.reference for item in now.items if item.action == "vanished"]
-    box.vanish(outbox, target, gone, absence, allow)
+    vanished = box.vanish(outbox, target, gone, absence, allow)
     if now.is_live:
         box.agree(outbox, target, now)
+    return vanished.kept
 
 
 def push_study(

@@ -6,7 +6,7 @@ import pytest
 
 from adapter.errors import UnavailableError
 from adapter.mapped import Mapped
-from adapter.outbox import Plan, drop, plan, verify
+from adapter.outbox import Absence, Plan, drop, plan, verify
 from tests.faults.faults import Fault
 from tests.faults.study import CHANGED, name, study
 from tests.faults.test_matrix import Bench
@@ -59,7 +59,8 @@ def test_what_is_still_on_its_way_and_not_mapped_any_more_is_in_the_plan(bench: 
     with pytest.raises(UnavailableError):
         bench.push(study(children=4))
     bench.server.faults = ()
-    found = planned(bench, study())
+    of_a_delta = Absence(exports={"": "delta"})
+    found = plan(bench.outbox, bench.at, study(), absence=of_a_delta)
     child = name("d")
     assert {item.reference for item in found.items if item.action == "retry"} == {
         f"Patient/{child}", f"Observation/{name('d', 1)}", f"Observation/{name('d', 2)}",

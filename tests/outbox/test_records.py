@@ -118,7 +118,7 @@ def test_what_vanished_goes_before_it_the_record_that_names_it(
     source = gone.origins[0].source
     absence = Absence(exports={source: "full"}, policies={source: "delete"})
     left = [each for each in mapped if each is not gone]
-    assert vanish(outbox, target(server), [gone.reference], absence, allow=True) == 1
+    assert vanish(outbox, target(server), [gone.reference], absence, allow=True).wanted == 1
     result = push(outbox, target(server), left, records=records)
     assert (result.deleted, result.dead) == (1, 0)
     assert verify(outbox, target(server)).dangling == []

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from adapter.demo.server import EmbeddedServer
-from adapter.errors import UsageError
+from adapter.errors import UnavailableError, UsageError
 from adapter.fhir.transport import Refusal, Transport
 from adapter.service import planning, pushing, verifying
 from adapter.study import Study
+from tests.faults.faults import Fault
 from tests.faults.server import ScriptedServer
 from tests.outbox.conftest import four_children
 
@@ -34,7 +35,7 @@ def without_last_row(folder: Path) -> None:
     (folder / "lab.csv").write_text("".join(lab_lines(folder)[:-1]), encoding="utf-8")
 
 
-def vanished(folder: Path, server: EmbeddedServer) -> list[str]:
+def vanished(folder: Path, server: EmbeddedServer | ScriptedServer) -> list[str]:
     _, plan = planning.plan(Study(folder), server.url)
     return [item.reference for item in plan.items if item.action == "vanished"]
 
@@ -155,7 +156,58 @@ def test_nothing_is_deleted_that_something_else_of_the_child_still_needs(
     pushing.push(Study(folder), server.url)
     without_second_child(folder)
     without_last_row(folder)  # a delta: its row says nothing by its absence
-    with pytest.raises(UsageError, match="stays, and refers to what would be deleted") as caught:
-        pushing.push(Study(folder), server.url, allow=True)
-    assert "retract" in (caught.value.hint or "")
+    edit(folder, "lab.csv", "12.50", "13.50")
+    pushed = pushing.push(Study(folder), server.url, allow=True)
+    assert {each.partition("/")[0] for each in pushed.kept} == {"Patient"}
+    assert (pushed.exit, pushed.result.updated) == (1, 1)
     assert verifying.verify(Study(folder), server.url).dangling == []
+
+
+def test_what_vanished_before_it_was_sent_is_not_sent(
+    folder: Path, keeping: ScriptedServer
+) -> None:
+    settled(folder, "report")
+    keeping.faults = (Fault("status", "any", range(1_000), status=503),)
+    with pytest.raises(UnavailableError):
+        pushing.push(Study(folder), keeping.url, wait=0)
+    keeping.calm()
+    without_last_row(folder)
+    pushed = pushing.push(Study(folder), keeping.url)
+    assert pushed.result.sent["Observation"] == pushed.mapped.counts["Observation"] == 2
+    assert vanished(folder, keeping) == []
+
+
+def test_what_was_said_to_be_an_error_counts_once(folder: Path, server: EmbeddedServer) -> None:
+    settled(folder, "entered-in-error")
+    pushing.push(Study(folder), server.url)
+    without_last_row(folder)
+    pushing.push(Study(folder), server.url, allow=True)
+    assert pushing.push(Study(folder), server.url).result.writes == 0
+
+
+def test_records_of_runs_make_no_export_look_whole(folder: Path, server: EmbeddedServer) -> None:
+    settled(folder, "delete")
+    pushing.push(Study(folder), server.url)
+    for value in ("13.50", "14.50", "15.50", "16.50"):
+        before = lab_lines(folder)[1].split(",")[3]
+        edit(folder, "lab.csv", before, value)
+        pushing.push(Study(folder), server.url)
+    without_last_row(folder)
+    with pytest.raises(UsageError, match="1 of 12 resources"):
+        pushing.push(Study(folder), server.url)
+
+
+def test_a_deletion_that_is_refused_stays_open(folder: Path, keeping: ScriptedServer) -> None:
+    settled(folder, "delete")
+    pushing.push(Study(folder), keeping.url)
+    without_last_row(folder)
+    [gone] = vanished(folder, keeping)
+    keeping.store.versions["List/of-others"] = [{"resourceType": "List", "id": "of-others",
+        "entry": [{"item": {"reference": gone}}]}]  # fmt: skip
+    for _ in range(2):
+        pushed = pushing.push(Study(folder), keeping.url, allow=True)
+        assert (pushed.result.dead, pushed.exit) == (1, 3)
+        _, plan = planning.plan(Study(folder), keeping.url)
+        assert [(i.action, i.reference) for i in plan.items] == [("retract", gone)]
+    del keeping.store.versions["List/of-others"]
+    assert pushing.push(Study(folder), keeping.url).result.deleted == 1
