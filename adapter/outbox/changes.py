@@ -73,8 +73,8 @@ class Change:
     reason: str | None = None
     source: str | None = None
     place: str | None = None
-    in_flight: str = ""  # hashes of what was sent before and not acknowledged
-    seen: str | None = None  # hash of what the server was last seen to hold
+    in_flight: str = ""  # hashes of what was sent and not acknowledged, each with a blank
+    is_ours: bool = False  # what the server was last seen to hold is an earlier write of ours
     targets: tuple[str, ...] = ()  # what the content refers to by Type/id
     body: Any = None  # what is sent: the content, or what this server takes of it
     answer: Verdict | None = None  # why it is dead or parked, where the server said so
@@ -83,6 +83,11 @@ class Change:
     def is_record(self) -> bool:
         """Whether it tells of a run instead of the study."""
         return self.reference.startswith(("Provenance/", "AuditEvent/"))
+
+    @property
+    def may_be_overtaken(self) -> bool:
+        """Whether it is acknowledged while other content of ours may still arrive, and undo it."""
+        return self.state == "done" and self.in_flight not in ("", f"{self.hash} ")
 
     @property
     def is_queued(self) -> bool:
@@ -122,7 +127,8 @@ def row_of(server: int, change: Change) -> dict[str, Any]:
 
 def marked(server: int, change: Change, tried: int) -> dict[str, Any]:
     """The parameters of ``MARKING`` for what became of a change."""
-    flying = "" if change.state in ("done", "withdrawn") else change.in_flight
+    is_settled = change.state in ("done", "withdrawn") and not change.may_be_overtaken
+    flying = "" if is_settled else change.in_flight
     return {
         "at": server, "of": change.reference, "new_state": change.state,
         "new_acked_hash": change.acked_hash, "new_version": change.version,

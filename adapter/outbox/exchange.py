@@ -63,11 +63,13 @@ class Exchange:
                     settled.append(change)
                 continue
             change.version = version_of(resource)
-            change.seen = content_hash(resource) if change.in_flight else None
+            self._land(change, resource)
             if change.action == "put" and equal(resource, self._as_sent(change)):
                 change.state, change.acked_hash = "done", change.hash
                 settled.append(change)
         done = [change for change in settled if change.state == "done"]
+        for change in done:
+            change.in_flight = ""  # whatever else was on its way did not undo it
         arrived = [change for change in done if change.reference in sent]
         self._mark(settled, records=self._records_of(arrived, revised))
         self._count(len(settled), len(arrived))
@@ -75,12 +77,19 @@ class Exchange:
         self.result.unchanged += sum(not change.is_record for change in done)
         return [change for change in changes if change.state not in SETTLED]
 
+    def _land(self, change: Change, resource: dict[str, Any]) -> None:
+        """An earlier write of ours that is seen on the server is not on its way any more."""
+        seen = f"{content_hash(resource)} " if change.in_flight else ""
+        change.is_ours = bool(seen) and seen in change.in_flight
+        if change.is_ours:
+            change.in_flight = change.in_flight.replace(seen, "")
+
     def _is_unread(self, change: Change) -> bool:
         """Whether the server may hold it in a version that we do not know."""
         if change.state in ("sent", "unknown"):
             return True
         if change.version is not None:
-            return False
+            return self.lessons.ignores_versions
         if change.action == "delete" or change.acked_hash:
             return True
         kind = change.reference.partition("/")[0]

@@ -54,6 +54,7 @@ def push(
                 with closing(transport_factory(server)) as transport:
                     patient = Reader(transport, wait, clock, sleep)
                     recognise(outbox, row, server, transport, patient.ask)
+            outbox.look_again(row)
             result.unchanged = enqueue(outbox, row, resources)
             outbox.reopen_deletions(row)
             if outbox.is_pending(row):

@@ -10,7 +10,7 @@ on (``leases.py``).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from adapter.errors import BusyError, ProtocolError, UnavailableError
@@ -18,12 +18,13 @@ from adapter.fhir.bundles import NO_BUNDLES, packed, takes_bundles
 from adapter.fhir.order import written_targets
 from adapter.fhir.transport import Failing, Refusal, TooSlow, Transport, Unknown, busy
 from adapter.fhir.writing import BUSY, CONFLICT, Verdict
-from adapter.outbox.exchange import SETTLED, Exchange
+from adapter.outbox.exchange import Exchange
 from adapter.outbox.leases import Lease, LeaseLostError
 from adapter.outbox.places import as_held
 from adapter.outbox.run import Connect, Doubt, Progress, PushResult, Run, connect
 from adapter.outbox.single import NO_IDS_OF_OURS
 from adapter.outbox.store import Change, Outbox
+from adapter.outbox.tables import PENDING
 
 __all__ = ["Connect", "Progress", "PushResult", "Relay", "Run", "as_held", "connect"]
 
@@ -202,11 +203,15 @@ class Relay(Exchange):
     def _attempt(self, bundle: Groups) -> tuple[Groups, Unknown | None]:
         """Look and write once: what must be sent again, and what its content may be blamed for."""
         changes = _flat(bundle)
+        is_blind = self.lessons.ignores_versions
+        based_on = {c.reference: c.version for c in changes if c.version} if is_blind else {}
         left = self._look(changes)
+        if based_on:
+            self._keep_theirs(bundle, left, based_on)
+        bundle = _kept(bundle, lambda change: change.state in PENDING)
+        left = _flat(bundle)
         if not left:
             return [], None
-        if len(left) < len(changes):
-            bundle = _kept(bundle, lambda change: change.state not in SETTLED)
         try:
             refused = self._write(left)
         except (Failing, TooSlow) as error:
@@ -347,12 +352,7 @@ class Relay(Exchange):
         rest = self.patience.ask(lambda: self._look(group))
         if not rest:
             return
-        moved = [
-            change
-            for change in rest
-            if change.version != based_on[change.reference]
-            and (change.seen is None or change.seen not in change.in_flight)
-        ]
+        moved = _moved(rest, based_on)
         again = {f"{change.reference} {change.version}" for change in group}
         if not moved and again.isdisjoint(self.retried):
             self.retried |= again
@@ -366,6 +366,18 @@ class Relay(Exchange):
             change.version = based_on[change.reference]  # a later push may not overwrite it either
         kept = "nobody changed it: something else refers to it, or the server keeps it"
         self._dead(group, f"conflict: {said}; {found or kept}")
+
+    def _keep_theirs(
+        self, bundle: Groups, left: list[Change], based_on: Mapping[str, str | None]
+    ) -> None:
+        """Where versions are ignored, what was just read takes the place of ``If-Match``."""
+        known = [change for change in left if change.reference in based_on]
+        moved = {change.reference for change in _moved(known, based_on)}
+        for group in bundle:
+            if any(change.reference in moved for change in group):
+                for change in group:
+                    change.version = based_on.get(change.reference, change.version)
+                self._conflict(group, "read before the write, as the server ignores versions")
 
     def _doubtful(self, group: list[Change], said: str) -> bool:
         """Give up what was waited for long enough, for now, so that the others have their turn.
@@ -395,6 +407,11 @@ class Relay(Exchange):
         self._mark(group)
         self.lost.update(change.reference for change in group)
         self.result.dead += len(group)
+
+
+def _moved(changes: Sequence[Change], based_on: Mapping[str, str | None]) -> list[Change]:
+    """Those of which the server was seen to hold a version that is neither known nor ours."""
+    return [c for c in changes if c.version != based_on[c.reference] and not c.is_ours]
 
 
 def _flat(bundle: Groups) -> list[Change]:

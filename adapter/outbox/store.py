@@ -362,6 +362,15 @@ class Outbox(Servers, Withdrawals, Looks):
         with self._reading() as db:
             return int(db.execute(query).scalar_one())
 
+    def look_again(self, server: int) -> None:
+        """Look at what was acknowledged while other content of ours could still arrive."""
+        table = change_table
+        doubtful = sa.and_(
+            table.c.server == server, table.c.state == "done", table.c.in_flight != ""
+        )
+        with self._engine.begin() as db:
+            db.execute(table.update().where(doubtful).values(state="unknown"))
+
     def reopen_deletions(self, server: int) -> None:
         """Try again to delete what the server refused to."""
         table = change_table

@@ -111,15 +111,8 @@ def _status(fault: Fault, handler: Any, _server: Any, _carry: Carry) -> None:
 
 
 def _late(_f: Fault, handler: Any, server: ScriptedServer, carry_out: Carry) -> None:
-    """Time out now; the write is carried out when the next one comes in."""
-    done: list[bool] = []
-
-    def commit() -> None:
-        if not done:
-            done.append(True)
-            carry_out()
-
-    server.late.append(commit)
+    """Time out now; the write is carried out when the next one comes in, before it or after."""
+    (server.after_next if _f.name == "later" else server.late).append(carry_out)
     _silent(_f, handler, server, carry_out)
 
 
@@ -147,6 +140,7 @@ SPOIL: dict[str, Callable[[Fault, Any, Any, Carry], None]] = {
     "drip": _drip,
     "status": _status,
     "late": _late,
+    "later": _late,
     "close-idle": _close_idle,
     "cut-headers": _raw(OK + b"ETa"),
     "cut-body": _raw(OK + JSON + b"Content-Length: 500\r\n\r\n", b'{"resourceType":'),

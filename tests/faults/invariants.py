@@ -18,7 +18,7 @@ STATES = {"new", "sent", "unknown", "done", "dead", "parked", "dropped", "withdr
 
 
 def nothing_lost(outbox: Outbox, server: Server, wanted: Sequence[Mapped], store: Store) -> None:
-    """I1: each change is in one state, and what is called done is on the server."""
+    """I1: each change is in one state, and what is called done is on the server as acknowledged."""
     known = outbox.known(outbox.server_id(server))
     assert {item.reference for item in wanted} <= known.keys()
     for item in wanted:

@@ -15,6 +15,19 @@ STATEMENT: dict[str, Any] = {
     "fhirVersion": "4.0.1",
     "rest": [{"mode": "server", "interaction": [{"code": "transaction"}, {"code": "batch"}]}],
 }
+TYPES = ("Group", "Observation", "Organization", "Patient", "ResearchStudy", "ResearchSubject")
+SEARCHING: dict[str, Any] = {
+    **STATEMENT,
+    "rest": [
+        {
+            **STATEMENT["rest"][0],
+            "resource": [
+                {"type": each, "interaction": [{"code": "search-type"}, {"code": "update"}]}
+                for each in TYPES
+            ],
+        }
+    ],
+}
 
 
 @dataclass(slots=True)

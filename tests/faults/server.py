@@ -10,7 +10,7 @@ import json
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -46,6 +46,8 @@ class Store:
         self.quirks = quirks
         self.versions: dict[str, list[Resource | None]] = {}
         self.commits: list[str] = []
+        self.is_crossed = False  # a late write was carried out just before this one
+        self.blind: list[str] = []  # what was overwritten without If-Match, when nothing was late
         self.lock = threading.RLock()
 
     def latest(self, place: str) -> Resource | None:
@@ -71,6 +73,8 @@ class Store:
                 return Reply(refused, self.quirks.said or outcome("processing"))
             if held and self.quirks.keeps_identical and _content(held) == _content(resource):
                 return self._written(place, 200)
+            if held and if_match is None and not self.is_crossed:
+                self.blind.append(place)
             self.versions.setdefault(place, []).append(resource)
             self.commits.append(place)
             return self._written(place, 200 if held else 201)
@@ -141,7 +145,7 @@ class Store:
         """A search by identifier, or by nothing where the parameter is unknown."""
         wanted = dict(parse_qsl(form)).get("identifier", "")
         every = [held for place in list(self.versions) if (held := self.latest(place))]
-        found = self.find(kind, wanted) if self.quirks.searches else every
+        found = self.find(kind, wanted) if wanted and self.quirks.searches else every
         entries = [{"resource": each} for each in found if each["resourceType"] == kind]
         return Reply(200, {"resourceType": "Bundle", "type": "searchset", "entry": entries})
 
@@ -228,7 +232,9 @@ class ScriptedServer:
         self.asked: Counter[str] = Counter()  # requests by kind: see kind_of
         self.seen: list[dict[str, str]] = []  # the headers of each request
         self.writers: list[tuple[str, str]] = []  # who wrote what: the header From, and the place
-        self.late: list[Callable[[], Any]] = []  # what is committed when its time has come
+        # what is carried out when the next write comes in: before it, and after it
+        self.late: list[Callable[[], Any]] = []
+        self.after_next: list[Callable[[], Any]] = []
         self._http = _Quiet(("127.0.0.1", 0), _handler(self))
         self.port = self._http.server_address[1]
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
@@ -245,6 +251,22 @@ class ScriptedServer:
     def __exit__(self, *_: object) -> None:
         self._http.shutdown()
         self._http.server_close()
+
+    def land(self, kind: str) -> list[Callable[[], Any]]:
+        """Carry out what is late when a write comes in; returns what follows after it."""
+        if kind not in ("write", "put"):
+            return []
+        first, later = self.late, self.after_next
+        self.late, self.after_next = [], []
+        self.store.is_crossed = False
+        self.carry_out(first)
+        return later
+
+    def carry_out(self, late: Sequence[Callable[[], Any]]) -> None:
+        """What was given up long ago arrives now."""
+        for commit in late:
+            self.store.is_crossed = True
+            commit()
 
     def calm(self) -> None:
         """From now on, nothing goes wrong."""
@@ -293,12 +315,12 @@ def _handler(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
                 who, entries = self.headers.get("From", ""), body["entry"]
                 server.writers += [(who, entry["request"]["url"]) for entry in entries]
             fault = server.fault_at(kind)
-            for commit in server.late if kind in ("write", "put") else ():
-                commit()
+            later = server.land(kind)
             try:
                 if fault and not fault.after:
                     fault.spoil(self, server, lambda: self._reply(kind, body))
                 reply = self._reply(kind, body)
+                server.carry_out(later)
                 if fault and fault.after:
                     fault.spoil(self, server, lambda: reply)
                 self._send(reply)
@@ -322,6 +344,8 @@ def _handler(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
                 return server.store.delete(place, match)
             if kind == "create":
                 return server.store.create(place, body, self.headers.get("If-None-Exist"))
+            if kind == "get" and place.endswith("?_count=1"):
+                return server.store.search(place.partition("?")[0], "")
             if kind == "search":
                 return server.store.search(place.partition("/")[0], body.decode())
             return server.store.get(place)
