@@ -12,7 +12,7 @@ from typing import Any
 from adapter.errors import ProtocolError
 from adapter.fhir.order import grouped
 from adapter.fhir.transport import Refusal, TooSlow, Transport
-from adapter.fhir.writing import GONE
+from adapter.fhir.writing import GONE, entries_of, status_of
 
 MAX_ENTRIES = 200
 MAX_BYTES = 900_000  # a common proxy limit is 1 MB
@@ -224,30 +224,15 @@ def entries_read(references: Sequence[str], body: Any) -> dict[str, dict[str, An
 
     A resource is matched by its own type and id; an entry without one must say 404 or 410.
     """
-    entries = _entries(body, "batch-response")
     found: dict[str, dict[str, Any]] = {}
     absent = 0
-    for entry in entries:
+    for entry in entries_of(body, "batch-response"):
         resource = entry.get("resource")
-        status = _status(entry)
+        status = status_of(entry)
         if status == 200 and isinstance(resource, dict):
             found[f"{resource.get('resourceType')}/{resource.get('id')}"] = resource
-        elif status in (404, 410):
+        elif status in GONE:
             absent += 1
     if not found.keys() <= set(references) or len(found) + absent != len(references):
         raise ProtocolError("the answer to a batch of reads does not account for every read")
     return found
-
-
-def _entries(body: Any, kind: str) -> list[dict[str, Any]]:
-    if not isinstance(body, dict) or body.get("type") != kind:
-        raise ProtocolError(
-            f"the answer is no {kind}",
-            hint="does the server support transactions and batches at its base URL?",
-        )
-    return [entry for entry in body.get("entry", []) if isinstance(entry, dict)]
-
-
-def _status(entry: dict[str, Any]) -> int:
-    text = str((entry.get("response") or {}).get("status", ""))[:3]
-    return int(text) if text.isdigit() else 0

@@ -14,7 +14,7 @@ from typing import Any
 from adapter.errors import StudyFhirError
 from adapter.fhir.json import dumps, equal
 from adapter.fhir.transport import Answer, Transport
-from adapter.fhir.writing import CONFLICT, GONE, etag, place_of, version_of
+from adapter.fhir.writing import CONFLICT, GONE, etag, place_of, status_of, version_of
 
 Resource = dict[str, Any]
 YES, NO, UNCLEAR = "yes", "no", "unclear"
@@ -264,7 +264,5 @@ def _says(resource: Resource, step: int) -> bool:
 
 def _first_status(answer: Answer) -> int:
     entries = answer.body.get("entry") if isinstance(answer.body, dict) else None
-    first = entries[0] if isinstance(entries, list) and entries else {}
-    response = first.get("response") if isinstance(first, dict) else None
-    text = str(response.get("status", ""))[:3] if isinstance(response, dict) else ""
-    return int(text) if text.isdigit() else 0
+    first = entries[0] if isinstance(entries, list) and entries else None
+    return status_of(first) if isinstance(first, dict) else 0

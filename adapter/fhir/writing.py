@@ -37,21 +37,31 @@ class Verdict(NamedTuple):
 UNKNOWN = Verdict("unknown")
 
 
+def entries_of(body: Any, *types: str) -> list[dict[str, Any]]:
+    """The entries of a Bundle of one of these types. Raises ProtocolError for anything else."""
+    is_answer = isinstance(body, dict) and body.get("type") in types
+    entries = body.get("entry", []) if is_answer else None
+    if not isinstance(entries, list):
+        raise ProtocolError(
+            f"the answer is no {types[0]}",
+            hint="does the server support transactions and batches at its base URL?",
+        )
+    return [entry for entry in entries if isinstance(entry, dict)]
+
+
+def status_of(entry: dict[str, Any]) -> int:
+    """The HTTP status of an entry of a response; 0 where it names none."""
+    response = entry.get("response")
+    return _number(str(response.get("status", ""))[:3]) if isinstance(response, dict) else 0
+
+
 def bundle_verdicts(changes: Sequence[Any], body: Any) -> dict[str, Verdict]:
     """The verdict on every change of a bundle, by reference; what no entry tells is unknown.
 
     A transaction that was carried out entry by entry is judged so. Raises ProtocolError when the
     answer is no response to a transaction or batch.
     """
-    if not isinstance(body, dict) or body.get("type") not in (
-        "transaction-response",
-        "batch-response",
-    ):
-        raise ProtocolError(
-            "the answer is no transaction-response",
-            hint="does the server support transactions and batches at its base URL?",
-        )
-    entries = [entry for entry in body.get("entry", []) if isinstance(entry, dict)]
+    entries = entries_of(body, "transaction-response", "batch-response")
     places = {change.place or change.reference: change.reference for change in changes}
     verdicts: dict[str, Verdict] = {}
     nameless = []
@@ -95,7 +105,7 @@ def entry_verdict(entry: dict[str, Any]) -> Verdict:
     response = entry.get("response")
     response = response if isinstance(response, dict) else {}
     place, version = location(entry)
-    status, outcome = _status(str(response.get("status", ""))[:3])
+    status, outcome = _judged(str(response.get("status", ""))[:3])
     found = version or etag(response.get("etag"))
     stated = response.get("outcome")
     said = None if outcome == "done" else said_of(stated)
@@ -105,9 +115,13 @@ def entry_verdict(entry: dict[str, Any]) -> Verdict:
 
 
 @lru_cache(maxsize=1_000)
-def _status(text: str) -> tuple[int, str]:
-    status = int(text) if text.isdigit() else 0
+def _judged(text: str) -> tuple[int, str]:
+    status = _number(text)
     return status, judged(status)
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def judged(status: int) -> str:

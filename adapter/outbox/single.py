@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from adapter.errors import ProtocolError
 from adapter.fhir.json import dumps, equal, loads
 from adapter.fhir.transport import Answer, Refusal, Transport
-from adapter.fhir.writing import CONFLICT, GONE, Verdict, etag, place_of, version_of
+from adapter.fhir.writing import CONFLICT, GONE, Verdict, entries_of, etag, place_of, version_of
 
 if TYPE_CHECKING:
     from adapter.outbox.lessons import Lessons
@@ -80,10 +80,9 @@ def _found(transport: Transport, kind: str, wanted: str) -> list[dict[str, Any]]
     not know, and finds everything.
     """
     body = transport.search(kind, {"identifier": wanted}).body
-    entries = body.get("entry", []) if isinstance(body, dict) else []
-    resources = [each.get("resource") for each in entries if isinstance(each, dict)]
+    resources = [each.get("resource") for each in entries_of(body, "searchset")]
     ours = [one for one in resources if isinstance(one, dict) and one.get("resourceType") == kind]
-    if body.get("type") != "searchset" or any(not _has(one, wanted) for one in ours):
+    if any(not _has(one, wanted) for one in ours):
         raise ProtocolError("the server does not search by identifier")
     return ours
 

@@ -50,7 +50,7 @@ class Quirks:
     transaction_is_batch: bool = False
     keeps_referenced: bool = False  # what another resource refers to cannot be deleted
     spoils_entry: dict[int, int] = field(default_factory=dict)  # number of the entry: status, once
-    answers: str = "all"  # all | fewer | more | reordered | last
+    answers: str = "all"  # all | fewer | more | reordered | none
     refused: Mapping[str, int] = field(default_factory=dict)  # type or Type/id: status
     refused_once: dict[str, int] = field(default_factory=dict)  # the same, the first time alone
     said: Any = None  # the body of a refusal, where it is no OperationOutcome of one issue
@@ -66,10 +66,12 @@ class Quirks:
         once = self.refused_once.pop(kind, 0)
         return once or self.refused.get(place) or self.refused.get(kind, 0)
 
-    def rearranged(self, entries: list[Any]) -> list[Any]:
+    def rearranged(self, entries: list[Any]) -> list[Any] | None:
         """The entries of an answer as this server gives them."""
         if self.answers == "fewer" and "resource" not in str(entries[:1]):
             return entries[:-1]
+        if self.answers == "none":
+            return None
         if self.answers == "more":
             return [*entries, {"response": {"status": "200 OK"}}]
         return entries[::-1] if self.answers == "reordered" else entries

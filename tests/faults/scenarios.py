@@ -181,6 +181,8 @@ SERVER = (
              quirks=Quirks(transaction_is_batch=True, spoils_entry={3: 409})),
     Scenario("S05", "an answer with too few entries", quirks=Quirks(answers="fewer", passes=True),
              expect=Expect(waits=True, at_most=60)),
+    Scenario("S05", "an answer whose entries are null", quirks=Quirks(answers="none", passes=True),
+             expect=Expect(waits=True, at_most=60)),
     Scenario("S05", "an answer with too many entries", quirks=Quirks(answers="more")),
     Scenario("S05", "an answer in another order", quirks=Quirks(answers="reordered")),
     Scenario("S06", "412 and it is ours", quirks=Quirks(stale=412), meddle="ours",

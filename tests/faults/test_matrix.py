@@ -277,7 +277,8 @@ def test_s02_one_that_gives_up_gives_up_for_all(
     with pytest.raises(UnavailableError, match="waited 60 s"):
         bench.push(study(children=24), workers=4)
     assert sum(bench.server.asked.values()) < 8 + 4 + 20
-    assert sum(bench.waits) == pytest.approx(60)
+    # an answer that was on its way when another worker began to knock opens a new account
+    assert 59.9 <= sum(bench.waits) < 2 * 60
 
 
 def test_t13_a_bomb_is_not_unpacked(bench: Bench) -> None:
