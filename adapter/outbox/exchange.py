@@ -123,10 +123,9 @@ class Exchange:
             raise
         for change in changes:
             self._settle(change, verdicts[change.reference], change.reference in updates)
-        done = [change for change in changes if change.state == "done"]
-        self._mark(changes, "done", records=self._records_of(done, updates))
-        proven = sum(change.state in SETTLED for change in changes)
-        self._count(proven, proven)
+        proven = [change for change in changes if change.state in SETTLED]
+        self._mark(changes, "done", records=self._records_of(proven, updates))
+        self._count(len(proven), len(proven))
         return {name: v for name, v in verdicts.items() if v.outcome != "done"}
 
     def _ask(self, changes: list[Change]) -> dict[str, Verdict]:
@@ -210,7 +209,10 @@ class Exchange:
     def _records_of(self, written: Sequence[Change], revised: set[str]) -> list[Change]:
         told = [change for change in written if not change.is_record]
         records = self.run.records
-        return records.provenance(told, revised) if records and told else []
+        if not (records and told):
+            return []
+        made = records.provenance([c for c in told if c.action == "put"], revised)
+        return made if self.run.is_audited else [*made, records.audit(self.run.name, None)]
 
     def _mark(
         self,
@@ -224,6 +226,7 @@ class Exchange:
             "entries": len(changes), "outcome": outcome, "proven": proven, "status": status,
         }  # fmt: skip
         self.outbox.mark(self.row, changes, self._leases_of(changes), attempt or None, records)
+        self.run.is_audited = self.run.is_audited or bool(records)
 
     def _leases_of(self, changes: Sequence[Change]) -> list[Lease]:
         subjects = dict.fromkeys(change.subject for change in changes)

@@ -20,6 +20,7 @@ from adapter.outbox.reading import Reader
 from adapter.outbox.records import Records
 from adapter.outbox.relay import Connect, Progress, PushResult, Relay, Run, connect
 from adapter.outbox.store import Change, Outbox, Server, Standing, stage_of
+from adapter.outbox.tables import Stage
 
 STOPPING = 5.0  # seconds that a stopped run waits for the requests on their way
 
@@ -111,25 +112,25 @@ def _settle_doubt(first: Relay) -> None:
 
 
 def _audit(relays: list[Relay]) -> None:
-    """Want an AuditEvent on the server when the run wrote anything there."""
+    """Put numbers into the run's AuditEvent, where it wrote anything."""
     run, did = relays[0].run, PushResult()
     for relay in relays:
         did.add(relay.result)
-    if run.records and did.writes:
-        run.outbox.enqueue(run.row, [run.records.audit(did)])
+    if run.records and run.is_audited:
+        run.outbox.enqueue(run.row, [run.records.audit(run.name, did)])
 
 
 def _together(relays: list[Relay]) -> None:
     """Run the workers side by side; the first error of one stops them all."""
     if len(relays) == 1:
-        relays[0].send()
+        relays[0].send(before=Stage.AUDIT)
         return
     errors: list[BaseException] = []
     stopped = relays[0].run.stopped
 
     def work(relay: Relay) -> None:
         try:
-            relay.send()
+            relay.send(before=Stage.AUDIT)
         except BaseException as error:
             if not stopped.is_set():
                 errors.append(error)

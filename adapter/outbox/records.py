@@ -1,7 +1,8 @@
 """Records of a run for the server itself: a Provenance for each subject's bundle, one AuditEvent.
 
 A Provenance is put into the outbox in the transaction that acknowledges what it tells of, so that
-neither is there without the other; it is sent after everything else. A run that wrote nothing
+neither is there without the other, and so is an AuditEvent with the first of them, which gets its
+numbers when the run is over. They are sent after everything else. A run that wrote nothing
 leaves no record on the server, only a line in the local ledger.
 """
 
@@ -50,31 +51,34 @@ class Records:
             by_subject.setdefault(change.subject, []).append(change)
         recorded = _instant(self.clock())
         return [
-            self._change(provenance(_written(each, recorded, revised), self.context), subject)
+            self._change(
+                provenance(_written(each, recorded, revised), self.context), subject, Stage.RECORD
+            )
             for subject, each in by_subject.items()
         ]
 
-    def audit(self, did: PushResult) -> Change:
-        """The AuditEvent of the run: a deletion, a revision, or else a creation."""
-        interaction = "delete" if did.deleted else "update" if did.updated else "create"
-        ended = _instant(self.clock())
-        counts = {name: getattr(did, name) for name in COUNTS}
+    def audit(self, name: str, did: PushResult | None) -> Change:
+        """The AuditEvent of the run of this name: a deletion, a revision, or else a creation.
+
+        None while it is not over: then all that is said is that it wrote, in case it is killed.
+        """
+        counts = {each: getattr(did, each) if did else 0 for each in COUNTS}
+        deleted, updated = counts["deleted"], counts["updated"]
         run = AuditedRun(
-            key=(self.began, ended, *map(str, counts.values())),
-            interaction=interaction,
+            key=(self.began, name),
+            interaction="delete" if deleted else "update" if updated else "create",
             began=self.began,
-            ended=ended,
+            ended=_instant(self.clock()),
             counts=counts,
-            is_complete=not (did.dead or did.parked),
+            is_complete=did is not None and not (did.dead or did.parked),
             version=version(SOFTWARE),
         )
-        return self._change(audit_event(run, self.context), "")
+        return self._change(audit_event(run, self.context), "", Stage.AUDIT)
 
-    def _change(self, resource: Resource, subject: str) -> Change:
+    def _change(self, resource: Resource, subject: str, stage: Stage) -> Change:
         resource = without(resource, self.omission, Counter())
-        change = Change(reference_to(resource), subject, dumps(resource), content_hash(resource))
-        change.stage = Stage.RECORD
-        return change
+        content = dumps(resource)
+        return Change(reference_to(resource), subject, content, content_hash(resource), stage=stage)
 
 
 COUNTS = ("created", "updated", "deleted", "dead", "parked")

@@ -24,7 +24,7 @@ from adapter.outbox.places import as_held
 from adapter.outbox.run import Connect, Doubt, Progress, PushResult, Run, connect
 from adapter.outbox.single import NO_IDS_OF_OURS
 from adapter.outbox.store import Change, Outbox
-from adapter.outbox.tables import PENDING
+from adapter.outbox.tables import PENDING, Stage
 
 __all__ = ["Connect", "Progress", "PushResult", "Relay", "Run", "as_held", "connect"]
 
@@ -55,18 +55,20 @@ class Relay(Exchange):
 
     # --- the work, subject by subject ---
 
-    def send(self) -> None:
+    def send(self, before: Stage | None = None) -> None:
         """Send everything that is pending, in order, side by side with other workers.
+
+        Nothing of the stage ``before`` or a later one where one is given.
 
         Raises what push raises; stops when another worker of the run did.
         """
         waited_since = None
         while not self.run.stopped.is_set():
-            claimed = self.outbox.claim(self.row, self.run.claim)
+            claimed = self.outbox.claim(self.row, self.run.claim, before)
             if claimed:
                 waited_since = None
                 self._work(claimed)
-            elif not self.outbox.is_pending(self.row):
+            elif not self.outbox.is_pending(self.row, before):
                 return
             else:
                 others = self.outbox.leases.strangers(self.row)

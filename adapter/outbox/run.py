@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -87,6 +88,8 @@ class Run:
     ):
         self.outbox, self.row = outbox, row
         self._records = records
+        self.name = uuid.uuid4().hex
+        self.is_audited = False  # its AuditEvent stands in the outbox
         self.lessons = Lessons(outbox, row)
         self.empty = EmptyTypes()
         self.held: set[str] = set()  # what the server is known to hold

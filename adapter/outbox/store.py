@@ -190,16 +190,18 @@ class Outbox(Servers, Withdrawals, Looks):
             for start in range(0, len(rows), CHUNK):
                 execute_many(db, upsert, rows[start : start + CHUNK])
 
-    def claim(self, server: int, entries: int) -> list[tuple[Lease, list[Change]]]:
+    def claim(
+        self, server: int, entries: int, before: Stage | None = None
+    ) -> list[tuple[Lease, list[Change]]]:
         """Subjects with something to send, leased to this process, each with all its changes.
 
-        They are of the earliest stage that is not done yet; as many as hold about so many changes,
-        at least one. Empty when there is nothing that could be had now.
+        They are of the earliest stage (``before`` another) that is not done yet; as many as hold
+        about so many changes, at least one. Empty when there is nothing that could be had now.
         """
         taken = self.leases.taken(server)
         chosen: dict[str, int] = {}
         with self._reading() as db:
-            stage = earliest(db, server)
+            stage = earliest(db, server, before)
             if stage is None:
                 return []
             for subject, count in waiting(db, server, stage):
@@ -233,14 +235,10 @@ class Outbox(Servers, Withdrawals, Looks):
         """How many changes are left to send."""
         return sum(self.count(server, state) for state in PENDING)
 
-    def is_pending(self, server: int) -> bool:
-        """Whether anything is left to send, by whomever."""
-        table = change_table
-        query = sa.select(table.c.reference).where(
-            table.c.server == server, table.c.state.in_(PENDING)
-        )
+    def is_pending(self, server: int, before: Stage | None = None) -> bool:
+        """Whether anything is left to send, by whomever; in stages ``before`` one, if given."""
         with self._reading() as db:
-            return db.execute(query.limit(1)).first() is not None
+            return earliest(db, server, before) is not None
 
     def mark(
         self,
@@ -357,7 +355,9 @@ class Outbox(Servers, Withdrawals, Looks):
         """How many resources of the study the server has acknowledged, without records of runs."""
         table = change_table
         query = sa.select(sa.func.count()).where(
-            table.c.server == server, table.c.acked_hash.is_not(None), table.c.stage != Stage.RECORD
+            table.c.server == server,
+            table.c.acked_hash.is_not(None),
+            ~table.c.stage.in_((Stage.RECORD, Stage.AUDIT)),
         )
         with self._reading() as db:
             return int(db.execute(query).scalar_one())

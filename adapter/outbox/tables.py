@@ -35,9 +35,10 @@ class Stage(IntEnum):
     STUDY = 0  # what belongs to the study as a whole
     SUBJECT = 1
     LIST = 2  # what lists subjects, written or deleted
-    RECORD = 3  # Provenance and AuditEvent
+    RECORD = 3  # Provenance
     SUBJECT_DELETION = 4
     STUDY_DELETION = 5
+    AUDIT = 6  # AuditEvent: when a run is over
 
 
 meta_table = sa.Table(

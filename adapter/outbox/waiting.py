@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
-from adapter.outbox.tables import PENDING, change_table
+from adapter.outbox.tables import PENDING, Stage, change_table
 
 
-def earliest(db: sa.Connection, server: int) -> int | None:
-    """The earliest stage with something left to send."""
+def earliest(db: sa.Connection, server: int, before: Stage | None = None) -> int | None:
+    """The earliest stage with something left to send; None when there is none ``before``."""
     table = change_table
     stages = [
         db.execute(
@@ -21,7 +21,8 @@ def earliest(db: sa.Connection, server: int) -> int | None:
         ).scalar()
         for state in PENDING
     ]
-    return min((stage for stage in stages if stage is not None), default=None)
+    found = min((stage for stage in stages if stage is not None), default=None)
+    return None if found is None or (before is not None and found >= before) else found
 
 
 def waiting(db: sa.Connection, server: int, stage: int) -> Iterator[tuple[str, int]]:

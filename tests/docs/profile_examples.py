@@ -51,7 +51,7 @@ def _records(study: Study, subject: str, references: list[str]) -> list[dict[str
     """The records of a push that wrote these resources of a subject."""
     records = Records(study.context, clock=lambda: WHEN, began="2026-01-05T02:00:00.000Z")
     written = [Change(reference, subject, b"", "") for reference in references]
-    changes = [*records.provenance(written, set()), records.audit(PushResult(created=5))]
+    changes = [*records.provenance(written, set()), records.audit("run", PushResult(created=5))]
     return [change.resource for change in changes]
 
 

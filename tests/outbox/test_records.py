@@ -13,7 +13,18 @@ from hypothesis import strategies as st
 from adapter.demo.server import EmbeddedServer
 from adapter.fhir.transport import Refusal, Transport
 from adapter.mapped import Mapped
-from adapter.outbox import Absence, Outbox, PushResult, Records, plan, push, retract, vanish, verify
+from adapter.outbox import (
+    Absence,
+    Outbox,
+    PushResult,
+    Records,
+    plan,
+    push,
+    pushing,
+    retract,
+    vanish,
+    verify,
+)
 from adapter.outbox.store import Change
 from adapter.study import Study
 from adapter.validation import Validator
@@ -65,6 +76,30 @@ def test_a_run_that_wrote_nothing_leaves_no_record(
     assert (again.writes, again.records, again.requests) == (0, 0, 0)
     assert plan(outbox, target(server), mapped).items == []
     assert verify(outbox, target(server)).missing == []
+
+
+def test_a_run_that_is_killed_leaves_a_record_too(
+    server: EmbeddedServer,
+    outbox: Outbox,
+    mapped: list[Mapped],
+    records: Records,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Killed(BaseException):
+        """Nothing is done any more."""
+
+    def die(_relays: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pushing, "_audit", die)
+        with pytest.raises(Killed):
+            push(outbox, target(server), mapped, records=records)
+    again = push(outbox, target(server), mapped, records=records)
+    assert (again.writes, again.records) == (0, 1)
+    (run,) = held(server, outbox, "AuditEvent")
+    assert run["outcome"] == "4"  # it did not say how it ended
+    assert push(outbox, target(server), mapped, records=records).requests == 0
 
 
 def test_a_changed_cell_has_a_provenance_of_its_own(
@@ -167,7 +202,7 @@ def test_any_record_is_valid(
     created, updated, deleted, dead = counts
     did = PushResult(created=created, updated=updated, deleted=deleted, dead=dead)
     made = records.provenance(written, set(references) if revised else set())
-    for change in (*made, records.audit(did)):
+    for change in (*made, records.audit("run", did)):
         issues = VALIDATORS[release].validate(change.resource)
         # R4B's own value set of security labels imports one that it does not have
         known = [i for i in issues if i.severity == "information" or "security" in i.path]
