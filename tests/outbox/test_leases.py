@@ -72,6 +72,23 @@ def test_what_one_process_holds_another_does_not_get(opened: tuple[Open, Clock])
     assert other.leases.taken(row) == {"a": "host/b/1/1", "b": "host/b/1/1"}
 
 
+def test_of_two_who_want_one_subject_in_the_same_moment_one_gets_it(
+    opened: tuple[Open, Clock],
+) -> None:
+    open_as, clock = opened
+    one, other = open_as("host/b/1/1"), open_as("elsewhere/b/2/2")
+    row = one.server_id(SERVER)
+    [mine] = one.leases.claim(row, ["a"])
+    assert [lease.subject for lease in other.leases.claim(row, ["a", "b"])] == ["b"]
+    assert other.leases.claim(row, ["a"]) == []
+    clock.now += LEASE - 1
+    assert other.leases.claim(row, ["a"]) == []
+    one.leases.release([mine])
+    [theirs] = other.leases.claim(row, ["a"])
+    assert theirs.fence == mine.fence + 1
+    assert one.leases.claim(row, ["a"]) == []
+
+
 def test_a_subject_is_never_split_between_two(opened: tuple[Open, Clock]) -> None:
     open_as, _ = opened
     one, other = open_as("host/b/1/1"), open_as("elsewhere/b/2/2")

@@ -54,6 +54,23 @@ def test_the_only_server_needs_no_name(
     assert [server for _, server in push.calls] == ["hospital"]
 
 
+@pytest.mark.parametrize("name", ["server", "url", "base", "base_url", "target"])
+@pytest.mark.parametrize(
+    "value", ["archive", "http://169.254.169.254/latest", "file:///etc/passwd"]
+)
+def test_what_stands_in_the_address_chooses_no_server(
+    client: FlaskClient, push: FakePush, study: Path, name: str, value: str
+) -> None:
+    push.go.set()
+    asked = {"query_string": {name: value}, "headers": {"X-Server": value, "Host": "evil.test"}}
+    ended(client, client.post(SYNC, **asked).headers["Content-Location"])
+    assert push.calls == [(study, "hospital")]
+    with (study / "study.yaml").open("a", encoding="utf-8") as file:
+        file.write("  archive: {url: 'http://127.0.0.1:9/fhir'}\n")
+    assert client.post(SYNC, **asked).status_code == 400  # one must be named, in the body
+    assert len(push.calls) == 1
+
+
 def test_one_of_several_servers_must_be_named(client: FlaskClient, study: Path) -> None:
     with (study / "study.yaml").open("a", encoding="utf-8") as file:
         file.write("  archive: {url: 'http://127.0.0.1:9/fhir'}\n")
