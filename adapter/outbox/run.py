@@ -91,6 +91,7 @@ class Run:
         self.name = uuid.uuid4().hex
         self.is_audited = False  # its AuditEvent stands in the outbox
         self.lessons = Lessons(outbox, row)
+        self.lessons.begin_run()
         self.empty = EmptyTypes()
         self.held: set[str] = set()  # what the server is known to hold
         self.deleted: Counter[str] = Counter()  # proven deletions, by subject
