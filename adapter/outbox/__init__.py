@@ -10,7 +10,7 @@ from adapter.outbox.planner import Item, Plan, differences, plan
 from adapter.outbox.pushing import push
 from adapter.outbox.records import Records
 from adapter.outbox.relay import PushResult, connect
-from adapter.outbox.retraction import Retraction, retract
+from adapter.outbox.retraction import Retraction, block, knows, retract
 from adapter.outbox.store import Outbox, Server
 from adapter.outbox.vanished import Absence, recall, vanish
 from adapter.outbox.verifier import VerifyResult, verify
@@ -34,11 +34,13 @@ __all__ = [
     "Server",
     "VerifyResult",
     "agree",
+    "block",
     "connect",
     "dead_letter",
     "dead_letters",
     "differences",
     "drop",
+    "knows",
     "marker_of",
     "plan",
     "plan_live",

@@ -51,6 +51,20 @@ class Retraction:
                 "alreadyGone": self.already_gone, "remains": self.remains}  # fmt: skip
 
 
+def knows(outbox: Outbox, server: Server, subject: str) -> bool:
+    """Whether anything of a subject was ever wanted on a server."""
+    return bool(outbox.of_subject(outbox.server_id(server), subject))
+
+
+def block(outbox: Outbox, server: Server, subject: str) -> Retraction:
+    """Withdraw a subject of whom nothing was sent to a server: nothing ever is."""
+    row = outbox.server_id(server)
+    with outbox.run(row, "retract"):
+        outbox.withdraw(row, subject, [])
+        outbox.entomb(row, subject, True, {})
+    return Retraction(subject)
+
+
 def retract(
     outbox: Outbox,
     server: Server,
