@@ -7,7 +7,7 @@ from pathlib import Path
 from adapter import outbox as box
 from adapter.errors import UsageError, Where
 from adapter.mapping import map_study
-from adapter.service.outboxes import connect, open_outbox, records_of
+from adapter.service.outboxes import open_outbox, records_of, server_of
 from adapter.settings import read_secret
 from adapter.study import Study
 
@@ -31,7 +31,7 @@ def retract(study: Study, subject: str, server: str, *, wait: float = 60) -> box
     UsageError for anybody else, UnavailableError after ``wait`` seconds.
     """
     settings = study.settings.server(server)
-    target, name = connect(settings), subject.removeprefix("Patient/")
+    target, name = server_of(settings), subject.removeprefix("Patient/")
     with open_outbox(study) as outbox:
         if not box.knows(outbox, target, name) and _is_mapped(study, name):
             return box.block(outbox, target, name)

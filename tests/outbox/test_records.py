@@ -27,7 +27,7 @@ from adapter.outbox import (
     vanish,
     verify,
 )
-from adapter.outbox.store import Change
+from adapter.outbox.changes import Change
 from adapter.study import Study
 from adapter.validation import Validator
 from mappings.context import load_default_context

@@ -33,7 +33,7 @@ sys.path[:0] = [str(HERE.parents[1])]
 from adapter.fhir.bundles import read_all  # noqa: E402
 from adapter.fhir.json import content_hash, equal, loads  # noqa: E402
 from adapter.fhir.omit import without  # noqa: E402
-from adapter.outbox import connect  # noqa: E402
+from adapter.outbox import transport_to  # noqa: E402
 from adapter.service import outboxes  # noqa: E402  after the path
 from adapter.settings import load_study  # noqa: E402
 from tests.servers.started import Running, every_server  # noqa: E402
@@ -149,7 +149,7 @@ def read_back(row: Row, study: Path, files: Path) -> None:
     """
     server = load_study(study).server(SERVER)
     spared = outboxes.omission_of(server)
-    transport = connect(outboxes.connect(server))
+    transport = transport_to(outboxes.server_of(server))
     different, normalised, read = 0, 0, 0
     for file in sorted(files.glob("*.ndjson")):
         every = (loads(line) for line in file.read_bytes().splitlines())
