@@ -44,6 +44,8 @@ class Exchange:
         self.leases: dict[str, Lease] = {}
         self.alone: set[str] = set()  # what is refused in a bundle, of a server that takes some
         self.settled = 0  # changes that this worker found or wrote
+        self.lost = run.lost
+        self.retried: set[str] = set()  # what was sent once more after a conflict, with its version
 
     def _look(self, changes: list[Change]) -> list[Change]:
         """Read what has no acknowledged version; returns what must still be written."""

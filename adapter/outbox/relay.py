@@ -10,46 +10,29 @@ on (``leases.py``).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Sequence
 
 from adapter.errors import BusyError, ProtocolError, UnavailableError
 from adapter.fhir.bundles import NO_BUNDLES, packed, takes_bundles
 from adapter.fhir.order import written_targets
-from adapter.fhir.transport import Failing, Refusal, TooSlow, Transport, Unknown, busy
+from adapter.fhir.transport import Failing, Refusal, TooSlow, Unknown, busy
 from adapter.fhir.writing import BUSY, CONFLICT, Verdict
 from adapter.outbox.changes import Change
-from adapter.outbox.exchange import Exchange
 from adapter.outbox.leases import Lease, LeaseLostError
-from adapter.outbox.run import Doubt, Run
+from adapter.outbox.setbacks import Groups, Setbacks
 from adapter.outbox.single import NO_IDS_OF_OURS
-from adapter.outbox.store import Outbox
 from adapter.outbox.tables import PENDING, Stage
-
-Groups: TypeAlias = list[list[Change]]
 
 TRIES = 3  # of one content that the server fails over, and again when the others are through
 OTHERS_DELAY = 0.2  # seconds between looks at what another process is doing
 
 
-class Relay(Exchange):
+class Relay(Setbacks):
     """Sends what is pending to one server."""
 
-    def __init__(
-        self,
-        outbox: Outbox,
-        run: Run,
-        transport: Transport,
-        wait: float,
-        clock: Callable[[], float],
-        sleep: Callable[[float], None],
-    ):
-        super().__init__(outbox, run, transport, wait, clock, sleep)
-        self.lost = run.lost
-        self.retried: set[str] = set()
-        self.failures: Counter[str] = Counter()  # of the bundle at hand, by reference
-        self.proven_before = 0
-        self.aside: Groups | None = []  # what failed alone, until the others are through
+    failures: Counter[str]  # of the bundle at hand, by reference
+    proven_before = 0
+    aside: Groups | None = None  # what failed alone, until the others are through
 
     # --- the work, subject by subject ---
 
@@ -172,7 +155,7 @@ class Relay(Exchange):
 
         Where others were taken since, the server is well and the content is what it fails over.
         """
-        self.failures.clear()
+        self.failures = Counter()
         self.proven_before, self.aside = self.run.proven, []
         self._bundle(ready(bundle))
         aside, self.aside = self.aside, None
@@ -319,99 +302,6 @@ class Relay(Exchange):
             self.alone |= references
             return True
         return False
-
-    def _alone(self, group: list[Change], verdict: Verdict) -> None:
-        said = f"HTTP {verdict.status} {', '.join(verdict.issues)}".strip()
-        for change in group:
-            change.answer = verdict
-        if verdict.outcome == "conflict":
-            self._conflict(group, said)
-        elif verdict.outcome == "forbidden":
-            for change in group:
-                change.reason = f"forbidden: {said}"
-            self.run.is_forbidden = True
-            self._park(group)
-        else:
-            for change in group:
-                change.in_flight = ""  # it was judged: nothing of it may still arrive
-            self._dead(group, f"refused: {said}")
-
-    def _park(self, changes: Sequence[Change]) -> None:
-        """The type is closed to us: until a later push finds it open."""
-        for change in changes:
-            change.state = "parked"
-        self._mark(changes)
-        self.lost.update(change.reference for change in changes)
-        self.result.parked += len(changes)
-
-    def _conflict(self, group: list[Change], said: str) -> None:
-        """409 or 412: ours already, as before, an earlier write of ours, or changed by others."""
-        based_on = {change.reference: change.version for change in group}
-        for change in group:
-            change.state = "unknown"
-        rest = self.patience.ask(lambda: self._look(group))
-        if not rest:
-            return
-        moved = _moved(rest, based_on)
-        again = {f"{change.reference} {change.version}" for change in group}
-        if not moved and again.isdisjoint(self.retried):
-            self.retried |= again
-            self._bundle([group])  # what it referred to may be there by now
-            return
-        found = ", ".join(
-            f"{c.reference} is version {c.version or 'gone'}, not {based_on[c.reference] or 'new'}"
-            for c in moved
-        )
-        for change in moved:
-            change.version = based_on[change.reference]  # a later push may not overwrite it either
-        kept = "nobody changed it: something else refers to it, or the server keeps it"
-        self._dead(group, f"conflict: {said}; {found or kept}")
-
-    def _keep_theirs(
-        self, bundle: Groups, left: list[Change], based_on: Mapping[str, str | None]
-    ) -> None:
-        """Where versions are ignored, what was just read takes the place of ``If-Match``."""
-        known = [change for change in left if change.reference in based_on]
-        moved = {change.reference for change in _moved(known, based_on)}
-        for group in bundle:
-            if any(change.reference in moved for change in group):
-                for change in group:
-                    change.version = based_on.get(change.reference, change.version)
-                self._conflict(group, "read before the write, as the server ignores versions")
-
-    def _doubtful(self, group: list[Change], said: str) -> bool:
-        """Give up what was waited for long enough, for now, so that the others have their turn.
-
-        False where something else is in doubt already: then it is the server that fails.
-        """
-        if self.run.doubt is not None:
-            return False
-        self._dead(group, f"failed: {said}")
-        self.run.doubt = Doubt(list(group), said)
-        return True
-
-    def take_back(self) -> None:
-        """Want again what was given up while the server took nothing else."""
-        doubt, self.run.doubt = self.run.doubt, None
-        if doubt is None:
-            return
-        for change in doubt.changes:
-            change.state, change.reason = "new", None
-        self.outbox.mark(self.row, doubt.changes)
-        self.lost.difference_update(change.reference for change in doubt.changes)
-        self.result.dead -= len(doubt.changes)
-
-    def _dead(self, group: Sequence[Change], reason: str) -> None:
-        for change in group:
-            change.state, change.reason = "dead", reason
-        self._mark(group)
-        self.lost.update(change.reference for change in group)
-        self.result.dead += len(group)
-
-
-def _moved(changes: Sequence[Change], based_on: Mapping[str, str | None]) -> list[Change]:
-    """Those of which the server was seen to hold a version that is neither known nor ours."""
-    return [c for c in changes if c.version != based_on[c.reference] and not c.is_ours]
 
 
 def _flat(bundle: Groups) -> list[Change]:
