@@ -4,8 +4,9 @@ Decided   planner, live (against what the server holds), vanished, normalising, 
 Kept      store: the outbox, of the parts servers, withdrawals, looks, leases, ledger, refusals,
           marker and waiting (what comes next); tables, changes (a row), engine, opening, migrations
 Sent      pushing starts workers; relay splits and sends again; exchange looks, writes, and writes
-          down what was proven; setbacks decides what was not; single writes alone; patience waits; lessons are what a
-          server taught us; places are ids that it gave; records tell the server of the run
+          down what was proven; setbacks decides what was not; single writes alone; patience
+          waits; lessons are what a server taught us; places are ids that it gave; records tell
+          the server of the run
 Read      verifier, reading
 Withdrawn retraction
 Refused   dead_letters: looked at, tried again, dropped (made in setbacks)
