@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -135,12 +135,23 @@ def _iso(zone: ZoneInfo, text: str) -> str:
 def _local(moment: dt.datetime, zone: ZoneInfo) -> str:
     """A local time with its offset; of an hour that comes twice the first is meant.
 
-    https://peps.python.org/pep-0495/: only in a gap the second offset is the greater one.
+    https://peps.python.org/pep-0495/: only in a gap the second moment lies before the first.
     """
+    offset = _offset(zone, moment.date())
+    if offset:  # on most days
+        return moment.isoformat() + offset
     first, second = moment.replace(tzinfo=zone), moment.replace(tzinfo=zone, fold=1)
     if first.timestamp() > second.timestamp():
         raise BadCell("impossible-date", "is a time that clocks skipped")
     return first.isoformat()
+
+
+@lru_cache(maxsize=10_000)
+def _offset(zone: ZoneInfo, day: dt.date) -> str | None:
+    """The offset of a day on which clocks are not changed."""
+    start = dt.datetime.combine(day, dt.time.min, zone)
+    end = dt.datetime.combine(day, dt.time.max.replace(fold=1), zone)
+    return start.isoformat()[19:] if start.utcoffset() == end.utcoffset() else None
 
 
 def not_after(parser: Parser, today: str) -> Parser:

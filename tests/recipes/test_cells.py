@@ -120,6 +120,31 @@ def test_a_date_keeps_its_precision_and_a_time_gets_the_offset_of_its_season(
 
 
 @pytest.mark.parametrize(
+    ("zone", "skipped", "told"),
+    [
+        ("America/Nuuk", "2024-03-30 23:30", "2024-03-30T22:59:00-02:00"),  # until midnight
+        ("America/Sao_Paulo", "2018-11-04 00:30", "2018-11-04T01:00:00-02:00"),  # from midnight
+        ("Pacific/Apia", "2011-12-30 12:00", "2011-12-31T00:00:00+14:00"),  # a whole day
+        ("Europe/Berlin", "2024-03-31 02:59:59", "2024-03-31T03:00:00+02:00"),
+    ],
+)
+def test_a_time_that_clocks_skipped_is_none_whenever_they_were_changed(
+    zone: str, skipped: str, told: str
+) -> None:
+    parser = date(ZoneInfo(zone))
+    assert rule(parser, skipped) == "impossible-date"
+    assert parser(told[:16]) == told
+
+
+def test_no_day_of_a_year_has_another_offset_than_its_zone_gives_it() -> None:
+    for zone in map(ZoneInfo, ("Asia/Shanghai", "America/Nuuk", "Australia/Lord_Howe")):
+        for hour in range(366 * 24):
+            moment = dt.datetime(2024, 1, 1, tzinfo=dt.UTC) + dt.timedelta(hours=hour)
+            local = moment.astimezone(zone).replace(fold=0)
+            assert date(zone)(f"{local:%Y-%m-%d %H:%M}") == local.isoformat()
+
+
+@pytest.mark.parametrize(
     ("keep", "kept"), [("year", "2015"), ("month", "2015-03"), ("date", "2015-03-02")]
 )
 def test_no_more_of_a_date_is_kept_than_is_wanted(keep: str, kept: str) -> None:
