@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from adapter.errors import ConfigurationError
 from adapter.fhir.order import reference_to, references
 from adapter.mapped import Mapped
-from adapter.privacy import refusals
+from adapter.privacy import judge_withdrawal, refusals
 from adapter.recipes import (
     Assembly,
     Ledger,
@@ -121,12 +121,16 @@ def map_study(study: Study, progress: Progress = silent) -> MapResult:
 
 
 def assembled(study: Study, tables: Mapping[str, Table]) -> Assembly:
-    """The rows as entities; what consent does not cover is held back here, before all else."""
+    """The rows as entities; what no consent covers any more, or at all, is held back first."""
     settings = study.settings
     recipes = compile_recipes(study.scope(tables))
     gate = partial(refusals, needed=settings.consent, today=study.today)
     return assemble(
-        recipes, tables, settings.collision_limit, gate if settings.consent.required else None
+        recipes,
+        tables,
+        settings.collision_limit,
+        gate if settings.consent.required else None,
+        partial(judge_withdrawal, erase=settings.withdrawal == "erase"),
     )
 
 

@@ -120,6 +120,7 @@ class StudySettings:
     title: str | None
     accepted_rejects: int
     consent: ConsentSettings
+    withdrawal: str  # keep | erase
     collision_limit: float
     sites: Mapping[str, Mapping[str, Any]]
     products: Mapping[str, Mapping[str, Any]]
@@ -223,6 +224,7 @@ def load_study(folder: Path, fhir: str | None = None) -> StudySettings:
         title=data.get("title"),
         accepted_rejects=data.get("rejects", {}).get("accept", 0),
         consent=_consent(data.get("consent", {})),
+        withdrawal=data.get("withdrawal", "keep"),
         collision_limit=float(data.get("collision-limit", "1%").rstrip("%")) / 100,
         sites=data.get("sites", {}),
         products=data.get("products", {}),

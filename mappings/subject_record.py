@@ -26,6 +26,7 @@ from mappings.questionnaire_response import questionnaire_response
 from mappings.related_person import related_person
 from mappings.research_subject import end_of_participation, research_subject
 from mappings.specimen import specimens
+from mappings.withdrawal import end_by_consent
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +79,8 @@ def _partition(entities: Sequence[e.SubjectEntity]) -> Partition:
 
 
 def _subject(subject: e.Subject, to: Context, of: Partition) -> list[Resource]:
-    subject = replace(subject, disposition=of.disposition or subject.disposition)
-    end = subject.disposition
+    end = of.disposition or subject.disposition or end_by_consent(of.consents)
+    subject = replace(subject, disposition=end)
     return [
         patient(subject, to),
         research_subject(subject, to, consents=of.consents),

@@ -58,7 +58,7 @@ def run(
     mapped = map_study(study, progress)
     mapping.write_map(mapped, out / "fhir")
     with outboxes.open_outbox(study) as outbox:
-        target = outboxes.connect(study.settings.server(server.url))
+        target = outboxes.server_of(study.settings.server(server.url))
         planned = plan(outbox, target, mapped.resources).counts
     first = pushing.push(study, server.url, progress=progress, mapped=mapped)
     verified = verifying.verify(study, server.url, progress=progress)

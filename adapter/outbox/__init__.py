@@ -1,7 +1,19 @@
-"""What must be sent, kept safely: store, planner, relay, verifier."""
+"""A server kept in step: what must be sent is kept safely, sent, and proven.
+
+Decided   planner, live (against what the server holds), vanished, normalising, identity
+Kept      store: the outbox, of the parts servers, withdrawals, looks, leases, ledger, refusals,
+          marker and waiting (what comes next); tables, changes (a row), engine, opening, migrations
+Sent      pushing starts workers; relay splits, sends again and gives up; exchange looks, writes and
+          writes down what was proven; single writes alone; patience waits; lessons are what a
+          server taught us; places are ids that it gave; records tell the server of the run
+Read      verifier, reading
+Withdrawn retraction
+Refused   dead_letters: looked at, tried again, dropped (made in relay)
+"""
 
 from typing import Any
 
+from adapter.outbox.changes import Server
 from adapter.outbox.dead_letters import DeadLetter, dead_letter, dead_letters, drop, retry
 from adapter.outbox.lessons import Lessons
 from adapter.outbox.live import agree, plan_live
@@ -9,9 +21,9 @@ from adapter.outbox.marker import marker_of
 from adapter.outbox.planner import Item, Plan, differences, plan
 from adapter.outbox.pushing import push
 from adapter.outbox.records import Records
-from adapter.outbox.relay import PushResult, connect
-from adapter.outbox.retraction import Retraction, retract
-from adapter.outbox.store import Outbox, Server
+from adapter.outbox.retraction import Retraction, block, knows, retract
+from adapter.outbox.run import PushResult, transport_to
+from adapter.outbox.store import Outbox
 from adapter.outbox.vanished import Absence, recall, vanish
 from adapter.outbox.verifier import VerifyResult, verify
 
@@ -34,11 +46,12 @@ __all__ = [
     "Server",
     "VerifyResult",
     "agree",
-    "connect",
+    "block",
     "dead_letter",
     "dead_letters",
     "differences",
     "drop",
+    "knows",
     "marker_of",
     "plan",
     "plan_live",
@@ -47,6 +60,7 @@ __all__ = [
     "retract",
     "retry",
     "status",
+    "transport_to",
     "vanish",
     "verify",
 ]

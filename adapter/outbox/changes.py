@@ -12,7 +12,7 @@ from adapter.fhir.access import Access
 from adapter.fhir.json import loads
 from adapter.fhir.order import is_last
 from adapter.fhir.writing import Verdict
-from adapter.outbox.tables import PENDING, Stage, change_table
+from adapter.outbox.tables import IN_DOUBT, PENDING, SETTLED, Stage, change_table
 
 CHUNK = 500
 
@@ -127,14 +127,14 @@ def row_of(server: int, change: Change) -> dict[str, Any]:
 
 def marked(server: int, change: Change, tried: int) -> dict[str, Any]:
     """The parameters of ``MARKING`` for what became of a change."""
-    is_settled = change.state in ("done", "withdrawn") and not change.may_be_overtaken
+    is_settled = change.state in SETTLED and not change.may_be_overtaken
     flying = "" if is_settled else change.in_flight
     return {
         "at": server, "of": change.reference, "new_state": change.state,
         "new_acked_hash": change.acked_hash, "new_version": change.version,
         "new_reason": change.reason, "new_place": change.place, "new_in_flight": flying,
         "of_hash": change.hash, "of_action": change.action, "tried": tried,
-        "if_turned": change.state if change.state in ("sent", "unknown") else "new",
+        "if_turned": change.state if change.state in IN_DOUBT else "new",
         "if_overtaken": "new" if change.state == "done" else change.state,
     }  # fmt: skip
 

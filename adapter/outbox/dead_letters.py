@@ -8,8 +8,9 @@ from typing import Any
 
 from adapter.errors import UsageError
 from adapter.fhir.json import loads
+from adapter.outbox.changes import Change, Server
 from adapter.outbox.refusals import Refused
-from adapter.outbox.store import Change, Outbox, Server
+from adapter.outbox.store import Outbox
 
 
 @dataclass(frozen=True, slots=True)

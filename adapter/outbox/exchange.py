@@ -13,14 +13,15 @@ from adapter.fhir.bundles import read_all, writing
 from adapter.fhir.json import content_hash, equal
 from adapter.fhir.transport import Refusal, Transport, Unknown
 from adapter.fhir.writing import Verdict, bundle_verdicts, version_of
+from adapter.outbox.changes import Change
 from adapter.outbox.leases import Lease
 from adapter.outbox.patience import Patience
 from adapter.outbox.places import as_held
 from adapter.outbox.run import PushResult, Run
 from adapter.outbox.single import write_alone
-from adapter.outbox.store import Change, Outbox
+from adapter.outbox.store import Outbox
+from adapter.outbox.tables import IN_DOUBT, SETTLED
 
-SETTLED = ("done", "withdrawn")
 WRITTEN_OVER = 200  # a PUT that creates is answered with 201
 
 
@@ -50,7 +51,7 @@ class Exchange:
         if not unread:
             return changes
         found = self._read(unread)
-        sent = {c.reference for c in unread if c.state in ("sent", "unknown")}
+        sent = {c.reference for c in unread if c.state in IN_DOUBT}
         revised = {c.reference for c in unread if c.acked_hash}
         settled = []
         for change in unread:
@@ -86,7 +87,7 @@ class Exchange:
 
     def _is_unread(self, change: Change) -> bool:
         """Whether the server may hold it in a version that we do not know."""
-        if change.state in ("sent", "unknown"):
+        if change.state in IN_DOUBT:
             return True
         if change.version is not None:
             return self.lessons.ignores_versions

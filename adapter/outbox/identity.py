@@ -12,7 +12,8 @@ from typing import Any, TypeAlias
 from adapter.errors import OutboxError, Where
 from adapter.fhir.bundles import read_all
 from adapter.fhir.transport import Transport
-from adapter.outbox.store import Outbox, Server
+from adapter.outbox.changes import Server
+from adapter.outbox.store import Outbox
 
 SAMPLE = 20  # resources that are looked for
 Patiently: TypeAlias = Callable[[Callable[[], Any]], Any]

@@ -40,6 +40,7 @@ class Lessons:
         entries = min(self._most_entries, int(known.get("slow-entries", MAX_ENTRIES)))
         self.limits = Limits(entries, int(known.get("max-bytes", MAX_BYTES)))
         self.conditional = {n.partition(":")[2] for n in known if n.startswith("conditional:")}
+        self._gives_ids = bool(self.conditional)  # as it was seen to; one may say so of a few types
         versions = ("probe:if-match-stale", "probe:if-match-bundle")
         self.ignores_versions = "no" in (known.get(name) for name in versions)
         self.places = outbox.places(row)
@@ -47,16 +48,16 @@ class Lessons:
         self.closed: frozenset[str] = frozenset()  # types that are read at most, says the server
         self.capability: Capability | None = None
 
-    def consider(self, capability: Capability) -> None:
-        """Begin with what the server says about itself.
-
-        Slow once is not slow for ever: a run begins with twice what the one before came down to.
-        """
-        self.capability = capability
+    def begin_run(self) -> None:
+        """Slow once is not slow for ever: begin with twice what the run before came down to."""
         if self.limits.entries < self._most_entries:
             twice = min(2 * self.limits.entries, self._most_entries)
             self.limits = Limits(twice, self.limits.size)
             self._learn("slow-entries", str(twice))
+
+    def consider(self, capability: Capability) -> None:
+        """Take over what the server says about itself."""
+        self.capability = capability
         if self.kind != "single" and capability.bundles and "transaction" not in capability.bundles:
             self.kind = "batch"
         self.closed = frozenset(n for n, one in capability.types.items() if one.is_closed)
@@ -130,7 +131,7 @@ class Lessons:
         listed = not stated or all(
             name in stated and not stated[name].is_closed for name in RECORD_TYPES
         )
-        return listed and self.conditional.isdisjoint(RECORD_TYPES)
+        return listed and not self._gives_ids and self.conditional.isdisjoint(RECORD_TYPES)
 
     def creates_conditionally(self, resource_type: str) -> bool:
         """Whether the server gives ids of its own to resources of a type."""
@@ -157,6 +158,7 @@ class Lessons:
 
     def creates_only_conditionally(self, resource_type: str) -> None:
         """The server refused an id of ours: it gives its own."""
+        self._gives_ids = True
         self.conditional.add(resource_type)
         self._learn(f"conditional:{resource_type}", "yes")
 

@@ -12,9 +12,11 @@ from typing import Any
 
 from adapter.fhir.json import content_hash, equal, normalised, without_server_meta
 from adapter.fhir.writing import version_of
+from adapter.outbox.changes import Server
 from adapter.outbox.identity import recognise
 from adapter.outbox.lessons import Lessons
 from adapter.outbox.normalising import held_hash, remembered
+from adapter.outbox.places import as_held
 from adapter.outbox.planner import (
     NOTHING_ABSENT,
     Item,
@@ -28,8 +30,8 @@ from adapter.outbox.planner import (
     still_wanted,
 )
 from adapter.outbox.reading import Reader
-from adapter.outbox.relay import Connect, Progress, as_held, connect
-from adapter.outbox.store import Outbox, Server
+from adapter.outbox.run import Connect, Progress, transport_to
+from adapter.outbox.store import Outbox
 from adapter.outbox.vanished import Absence
 
 
@@ -41,7 +43,7 @@ def plan_live(
     absence: Absence = NOTHING_ABSENT,
     with_values: bool = False,
     wait: float = 60,
-    transport_factory: Connect = connect,
+    transport_factory: Connect = transport_to,
     progress: Progress = lambda *_: None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 
 from adapter.fhir.order import is_last, references
 from adapter.mapped import Mapped
-from adapter.outbox.store import Change, Outbox, Server, Standing
+from adapter.outbox.changes import Change, Server, Standing
+from adapter.outbox.store import Outbox
 from adapter.outbox.tables import PENDING, REFUSED
 from adapter.outbox.vanished import Absence
 

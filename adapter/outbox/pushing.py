@@ -14,13 +14,15 @@ from contextlib import ExitStack, closing
 from adapter.errors import AuthenticationError, UnavailableError
 from adapter.fhir.capability import read_capability
 from adapter.fhir.json import dumps
+from adapter.outbox.changes import Change, Server, Standing, stage_of
 from adapter.outbox.identity import recognise
 from adapter.outbox.planner import Wanted, step_of, still_wanted
 from adapter.outbox.reading import Reader
 from adapter.outbox.records import Records
-from adapter.outbox.relay import Connect, Progress, PushResult, Relay, Run, connect
-from adapter.outbox.store import Change, Outbox, Server, Standing, stage_of
-from adapter.outbox.tables import Stage
+from adapter.outbox.relay import Relay
+from adapter.outbox.run import Connect, Progress, PushResult, Run, transport_to
+from adapter.outbox.store import Outbox
+from adapter.outbox.tables import IN_DOUBT, Stage
 
 STOPPING = 5.0  # seconds that a stopped run waits for the requests on their way
 
@@ -33,7 +35,7 @@ def push(
     release: str = "R4",
     wait: float = 60,
     workers: int = 1,
-    transport_factory: Connect = connect,
+    transport_factory: Connect = transport_to,
     progress: Progress = lambda *_: None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
@@ -178,7 +180,7 @@ def _change(wanted: Wanted, before: Standing | None) -> Change:
         wanted.subject,
         dumps(wanted.resource),
         wanted.digest,
-        state="unknown" if before and before.state in ("sent", "unknown") else "new",
+        state="unknown" if before and before.state in IN_DOUBT else "new",
         stage=stage_of(wanted.resource, wanted.subject),
         source=wanted.source,
     )

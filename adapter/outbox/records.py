@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from adapter.fhir.json import content_hash, dumps
 from adapter.fhir.omit import Omission, without
 from adapter.fhir.order import reference_to
-from adapter.outbox.store import Change
+from adapter.outbox.changes import Change
 from adapter.outbox.tables import Stage
 from mappings.audit_event import Run as AuditedRun
 from mappings.audit_event import audit_event
@@ -27,7 +27,7 @@ from mappings.context import Context, Resource
 from mappings.provenance import SOFTWARE, Written, provenance
 
 if TYPE_CHECKING:
-    from adapter.outbox.relay import PushResult
+    from adapter.outbox.run import PushResult
 
 
 def now() -> dt.datetime:

@@ -18,7 +18,7 @@ from adapter.outbox.tables import refusal_table
 
 if TYPE_CHECKING:
     from adapter.fhir.writing import Verdict
-    from adapter.outbox.store import Change
+    from adapter.outbox.changes import Change
 
 CHUNK = 500
 ANY_REFUSED = (

@@ -18,15 +18,13 @@ from adapter.fhir.bundles import NO_BUNDLES, packed, takes_bundles
 from adapter.fhir.order import written_targets
 from adapter.fhir.transport import Failing, Refusal, TooSlow, Transport, Unknown, busy
 from adapter.fhir.writing import BUSY, CONFLICT, Verdict
+from adapter.outbox.changes import Change
 from adapter.outbox.exchange import Exchange
 from adapter.outbox.leases import Lease, LeaseLostError
-from adapter.outbox.places import as_held
-from adapter.outbox.run import Connect, Doubt, Progress, PushResult, Run, connect
+from adapter.outbox.run import Doubt, Run
 from adapter.outbox.single import NO_IDS_OF_OURS
-from adapter.outbox.store import Change, Outbox
+from adapter.outbox.store import Outbox
 from adapter.outbox.tables import PENDING, Stage
-
-__all__ = ["Connect", "Progress", "PushResult", "Relay", "Run", "as_held", "connect"]
 
 Groups: TypeAlias = list[list[Change]]
 

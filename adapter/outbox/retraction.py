@@ -18,14 +18,16 @@ from adapter.fhir.json import content_hash, dumps
 from adapter.fhir.order import is_last, references
 from adapter.fhir.transport import Refusal
 from adapter.fhir.writing import GONE
+from adapter.outbox.changes import Change, Server
 from adapter.outbox.identity import recognise
 from adapter.outbox.planner import without_members
 from adapter.outbox.pushing import carry
 from adapter.outbox.reading import Reader
 from adapter.outbox.records import Records
-from adapter.outbox.relay import Connect, PushResult, Relay, Run, connect
-from adapter.outbox.store import Change, Outbox, Server
-from adapter.outbox.tables import Stage
+from adapter.outbox.relay import Relay
+from adapter.outbox.run import Connect, PushResult, Run, transport_to
+from adapter.outbox.store import Outbox
+from adapter.outbox.tables import IN_DOUBT, Stage
 
 PATIENT = "Patient"
 ROUNDS = 2  # what others wrote meanwhile is taken back once more
@@ -51,6 +53,20 @@ class Retraction:
                 "alreadyGone": self.already_gone, "remains": self.remains}  # fmt: skip
 
 
+def knows(outbox: Outbox, server: Server, subject: str) -> bool:
+    """Whether anything of a subject was ever wanted on a server."""
+    return bool(outbox.of_subject(outbox.server_id(server), subject))
+
+
+def block(outbox: Outbox, server: Server, subject: str) -> Retraction:
+    """Withdraw a subject of whom nothing was sent to a server: nothing ever is."""
+    row = outbox.server_id(server)
+    with outbox.run(row, "retract"):
+        outbox.withdraw(row, subject, [])
+        outbox.entomb(row, subject, True, {})
+    return Retraction(subject)
+
+
 def retract(
     outbox: Outbox,
     server: Server,
@@ -58,7 +74,7 @@ def retract(
     *,
     release: str = "R4",
     wait: float = 60,
-    transport_factory: Connect = connect,
+    transport_factory: Connect = transport_to,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
     records: Records | None = None,
@@ -103,7 +119,7 @@ def retract(
 def _deletion(change: Change) -> Change:
     """What was on its way may have arrived: it is looked for before it is deleted."""
     change.action = "delete"
-    change.state = "unknown" if change.state in ("sent", "unknown") else "new"
+    change.state = "unknown" if change.state in IN_DOUBT else "new"
     return change
 
 
@@ -137,7 +153,7 @@ def _lists_without(outbox: Outbox, row: int) -> Iterator[Change]:
         kept = without_members(resource, gone)
         if kept != resource:
             change.content, change.hash = dumps(kept), content_hash(kept)
-            change.state = "unknown" if change.state in ("sent", "unknown") else "new"
+            change.state = "unknown" if change.state in IN_DOUBT else "new"
             change.stage = Stage.LIST
             yield change
 

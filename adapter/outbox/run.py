@@ -11,10 +11,11 @@ from typing import TypeAlias
 
 from adapter.fhir.empty import EmptyTypes
 from adapter.fhir.transport import Transport
+from adapter.outbox.changes import Change, Server
 from adapter.outbox.lessons import Lessons
 from adapter.outbox.patience import Breaker
 from adapter.outbox.records import Records
-from adapter.outbox.store import Change, Outbox, Server
+from adapter.outbox.store import Outbox
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 Connect: TypeAlias = Callable[[Server], Transport]
@@ -22,7 +23,7 @@ Connect: TypeAlias = Callable[[Server], Transport]
 CLAIM = (400, 4_000)  # changes that a worker takes at a time: a quarter of its share, within these
 
 
-def connect(server: Server) -> Transport:
+def transport_to(server: Server) -> Transport:
     """The transport to a server."""
     return Transport(server.url, access=server.access)
 
@@ -91,6 +92,7 @@ class Run:
         self.name = uuid.uuid4().hex
         self.is_audited = False  # its AuditEvent stands in the outbox
         self.lessons = Lessons(outbox, row)
+        self.lessons.begin_run()
         self.empty = EmptyTypes()
         self.held: set[str] = set()  # what the server is known to hold
         self.deleted: Counter[str] = Counter()  # proven deletions, by subject

@@ -10,8 +10,8 @@ from adapter.fhir.transport import Answer, Refusal, Transport
 from adapter.fhir.writing import CONFLICT, GONE, Verdict, entries_of, etag, place_of, version_of
 
 if TYPE_CHECKING:
+    from adapter.outbox.changes import Change
     from adapter.outbox.lessons import Lessons
-    from adapter.outbox.store import Change
 
 NO_IDS_OF_OURS = 405  # update-as-create is not allowed
 SEVERAL = 412  # to a conditional create

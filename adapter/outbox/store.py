@@ -29,7 +29,6 @@ from adapter.outbox.changes import (
     marked,
     parts,
     row_of,
-    stage_of,
 )
 from adapter.outbox.database import now
 from adapter.outbox.engine import unusable, without_password
@@ -53,8 +52,6 @@ from adapter.outbox.withdrawals import (
     turn_back,
     withdrawn_meanwhile,
 )
-
-__all__ = ["Change", "Outbox", "Server", "Standing", "stage_of"]
 
 
 class Outbox(Servers, Withdrawals, Looks):

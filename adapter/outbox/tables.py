@@ -21,6 +21,8 @@ import sqlalchemy as sa
 
 SCHEMA_VERSION = "5"
 PENDING = ("new", "sent", "unknown")
+IN_DOUBT = ("sent", "unknown")  # it may have arrived
+SETTLED = ("done", "withdrawn")
 REFUSED = ("dead", "parked")
 metadata = sa.MetaData()
 
@@ -121,7 +123,7 @@ refusal_table = sa.Table(
     sa.Column("issues", sa.Text, nullable=False),  # JSON: codes and places, no words
     sa.Column("said", sa.LargeBinary, nullable=False),  # JSON: the words, which may hold values
 )
-# What a server taught us: bundle limits, types that are closed, ids that it will not take.
+# What a server taught us: limits, what a probe found, types of which it gives the ids.
 learnt_table = sa.Table(
     "learnt",
     metadata,

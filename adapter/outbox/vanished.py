@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from adapter.errors import UsageError
 from adapter.fhir.json import content_hash, dumps
 from adapter.fhir.order import written_references
-from adapter.outbox.changes import deletion_stage_of
-from adapter.outbox.store import Change, Outbox, Server
+from adapter.outbox.changes import Change, Server, deletion_stage_of
+from adapter.outbox.store import Outbox
 from adapter.outbox.tables import Stage
 
 LIMIT = 0.05  # of what the server acknowledged: more is rather a broken export

@@ -11,11 +11,13 @@ from typing import Any
 
 from adapter.fhir.json import equal
 from adapter.fhir.order import is_literal, references
+from adapter.outbox.changes import Server
 from adapter.outbox.lessons import Lessons
 from adapter.outbox.normalising import tell_apart
+from adapter.outbox.places import as_held
 from adapter.outbox.reading import Reader
-from adapter.outbox.relay import Connect, Progress, as_held, connect
-from adapter.outbox.store import Outbox, Server
+from adapter.outbox.run import Connect, Progress, transport_to
+from adapter.outbox.store import Outbox
 
 PAGE = 200
 
@@ -49,7 +51,7 @@ def verify(
     server: Server,
     *,
     wait: float = 60,
-    transport_factory: Connect = connect,
+    transport_factory: Connect = transport_to,
     progress: Progress = lambda *_: None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,

@@ -12,7 +12,7 @@ from adapter.outbox.changes import STORED, Change, parts
 from adapter.outbox.database import Database, now
 from adapter.outbox.leases import LeaseLostError, insert_for
 from adapter.outbox.marker import Marker
-from adapter.outbox.tables import Stage, change_table, server_table, tombstone_table
+from adapter.outbox.tables import IN_DOUBT, Stage, change_table, server_table, tombstone_table
 
 BURIED = sa.select(tombstone_table.c.subject).where(tombstone_table.c.server == sa.bindparam("at"))
 ANY_BURIED = BURIED.limit(1)  # mostly there is none, and this is asked with every bundle
@@ -106,7 +106,7 @@ def turn_back(db: sa.Connection, server: int, subjects: Collection[str]) -> None
             table.c.action == "put",
             table.c.state != "withdrawn",
         )
-        on_its_way = table.c.state.in_(("sent", "unknown"))
+        on_its_way = table.c.state.in_(IN_DOUBT)
         state = sa.case((on_its_way, "unknown"), else_="new")
         db.execute(
             table.update()

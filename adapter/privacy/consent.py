@@ -11,6 +11,7 @@ from typing import TypeAlias, get_args
 
 from adapter.settings import ConsentSettings
 from mappings.entities import Consent, SequencingResult, Subject, SubjectEntity
+from mappings.withdrawal import DAY, is_before
 
 NO_CONSENT = "no-consent"
 NO_GENETICS = "no-consent-genetics"
@@ -23,8 +24,6 @@ OWN = "the subject's own assent is needed"
 EXPIRED = "a consent that has not expired is needed"
 NO_EXPORT = "no consent of this subject covers export"
 NOT_GENETICS = "no consent of this subject covers genetics"
-
-DAY = len("2024-01-31")
 
 Refusal: TypeAlias = tuple[str, str]  # rule, why
 
@@ -64,7 +63,7 @@ def _of_consent(consent: Consent, subject: Subject, own_from: int | None, today:
     Of a withdrawn one the data up to that day stay: what comes later does not undo it.
     """
     on = min(day[:DAY] for day in (today, consent.withdrawn, subject.deceased) if day)
-    if consent.expires and _before(consent.expires, on):
+    if consent.expires and is_before(consent.expires, on):
         return EXPIRED
     if consent.assent == "deny":
         return OWN
@@ -86,10 +85,4 @@ def _said(about: str, consents: Sequence[Consent]) -> set[str]:
 
 def _latest(consents: Sequence[Consent]) -> list[Consent]:
     """Those that no other one is later than."""
-    return [c for c in consents if not any(_before(c.date, other.date) for other in consents)]
-
-
-def _before(one: str, other: str) -> bool:
-    """Whether a date lies before another, at the precision both have, a day at most."""
-    shared = min(len(one), len(other), DAY)
-    return one[:shared] < other[:shared]
+    return [c for c in consents if not any(is_before(c.date, other.date) for other in consents)]

@@ -83,10 +83,6 @@ def _index(files: dict[str, Resource]) -> Resource:
     }
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
-
-
 def _json(content: Resource) -> bytes:
     return orjson.dumps(content, option=PRETTY)
 

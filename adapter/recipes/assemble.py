@@ -16,6 +16,7 @@ from adapter.recipes.holding import Gate, hold_back
 from adapter.recipes.ledger import Ledger
 from adapter.recipes.origin import Origin
 from adapter.recipes.recipe import Draft, Fault, Recipe, Suspected, Unit
+from adapter.recipes.withdrawing import WithdrawalGate, hold_back_withdrawn
 from adapter.sources import Table
 from mappings.entities import Disposition, Key, Subject, SubjectEntity
 
@@ -38,7 +39,7 @@ class Assembly:
     subjects: dict[Key, list[Made]] = field(default_factory=dict)
     refused: set[Key] = field(default_factory=set)  # keys of rejected rows
     refused_subjects: set[Key] = field(default_factory=set)
-    held: list[Any] = field(default_factory=list)  # entities that consent does not cover
+    held: list[Any] = field(default_factory=list)  # that consent does not cover (any more)
     arms: tuple[str, ...] = ()  # as the recipes name them, then those that only cells name
 
     def entities(self) -> Iterable[SubjectEntity]:
@@ -51,8 +52,9 @@ def assemble(
     tables: Mapping[str, Table],
     collision_limit: float,
     consent: Gate | None = None,
+    withdrawal: WithdrawalGate | None = None,
 ) -> Assembly:
-    """Apply the recipes to all rows, and hold back what ``consent`` does not let through.
+    """Apply the recipes to all rows, and hold back what ``consent`` or ``withdrawal`` forbids.
 
     Raises ConfigurationError when a key tells no rows apart.
     """
@@ -66,6 +68,7 @@ def assemble(
     _duplicates(units, tables, collision_limit)
     _subjects(units, tables)
     held = hold_back(units, consent) if consent else []
+    held += hold_back_withdrawn(units, withdrawal) if withdrawal else []
     _links(units)
     ledger = Ledger(tables)
     for unit in units:

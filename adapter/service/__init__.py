@@ -1,1 +1,1 @@
-"""The use cases. The command line and the web service call these, and nothing below them."""
+"""The use cases that the command line and the web service share: whatever changes a server."""

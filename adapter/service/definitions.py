@@ -7,7 +7,7 @@ from pathlib import Path
 from adapter import outbox as box
 from adapter import profiles
 from adapter.mapping import Progress, silent
-from adapter.service.outboxes import by_url, connect
+from adapter.service.outboxes import by_url, server_of
 from adapter.study import Study
 
 
@@ -29,7 +29,7 @@ def push_profiles(
     """
     settings = study.settings.server(server) if study else by_url(server)
     release = release or (study.settings.fhir if study else "R4")
-    transport = box.connect(connect(settings))
+    transport = box.transport_to(server_of(settings))
     try:
         return profiles.push(transport, release, progress)
     finally:

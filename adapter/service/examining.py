@@ -12,7 +12,7 @@ from adapter.fhir.diagnosis import Diagnosis, diagnose
 from adapter.fhir.probe import Probed, probe
 from adapter.mapping import map_study
 from adapter.outbox import Server
-from adapter.service.outboxes import by_url, connect, open_outbox
+from adapter.service.outboxes import by_url, open_outbox, server_of
 from adapter.settings import ServerSettings
 from adapter.study import Study
 from mappings.context import CANONICAL
@@ -56,9 +56,9 @@ def examine(server: str, study: Study | None = None, *, with_probe: bool = False
     """
     if study is None:
         settings = by_url(server)
-        return Examined(settings, *_looked_at(connect(settings), None, "none", with_probe), {})
+        return Examined(settings, *_looked_at(server_of(settings), None, "none", with_probe), {})
     settings = study.settings.server(server)
-    target = connect(settings)
+    target = server_of(settings)
     with open_outbox(study) as outbox:
         row = outbox.server_id(target)
         name = study.settings.study
@@ -74,7 +74,7 @@ def examine(server: str, study: Study | None = None, *, with_probe: bool = False
 def _looked_at(
     target: Server, release: str | None, study: str, with_probe: bool
 ) -> tuple[Diagnosis, Probed | None]:
-    transport = box.connect(target)
+    transport = box.transport_to(target)
     try:
         seen = diagnose(transport, target.access, release)
         return seen, probe(transport, f"{CANONICAL}/study", study) if with_probe else None

@@ -6,14 +6,14 @@ from typing import Any
 
 from adapter import outbox as box
 from adapter.mapping import map_study
-from adapter.service.outboxes import connect, open_outbox
+from adapter.service.outboxes import open_outbox, server_of
 from adapter.study import Study
 
 
 def dead_letters(study: Study, server: str) -> list[box.DeadLetter]:
     """What a server refused, with the reasons; no values."""
     with open_outbox(study) as outbox:
-        return box.dead_letters(outbox, connect(study.settings.server(server)))
+        return box.dead_letters(outbox, server_of(study.settings.server(server)))
 
 
 def dead_letter(
@@ -21,7 +21,7 @@ def dead_letter(
 ) -> dict[str, Any]:
     """One refused resource: the reason, and the places its values came from."""
     with open_outbox(study) as outbox:
-        letter = box.dead_letter(outbox, connect(study.settings.server(server)), reference)
+        letter = box.dead_letter(outbox, server_of(study.settings.server(server)), reference)
     places = [
         {"source": origin.source, "line": origin.line, "columns": list(origin.columns)}
         for each in map_study(study).resources
@@ -44,10 +44,10 @@ def profiles_hint(server: str) -> str:
 def retry(study: Study, server: str, references: tuple[str, ...] = ()) -> int:
     """Want refused resources again, all without a name; returns how many."""
     with open_outbox(study) as outbox:
-        return box.retry(outbox, connect(study.settings.server(server)), references)
+        return box.retry(outbox, server_of(study.settings.server(server)), references)
 
 
 def drop(study: Study, server: str, reference: str, reason: str) -> None:
     """Give a refused resource up, with a reason, until its content changes."""
     with open_outbox(study) as outbox:
-        box.drop(outbox, connect(study.settings.server(server)), reference, reason)
+        box.drop(outbox, server_of(study.settings.server(server)), reference, reason)

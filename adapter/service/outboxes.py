@@ -31,7 +31,7 @@ def open_outbox(study: Study) -> Outbox:
     )
 
 
-def connect(server: ServerSettings) -> Server:
+def server_of(server: ServerSettings) -> Server:
     """The server as the outbox wants it: name, URL and how it is reached."""
     return Server(server.name, server.url, access_to(server))
 

@@ -12,7 +12,7 @@ from adapter.fhir.json import loads
 from adapter.fhir.omit import reduced
 from adapter.mapping import MapResult, Progress, map_study, silent
 from adapter.outbox import Outbox, Plan, Server
-from adapter.service.outboxes import connect, omission_of, open_outbox
+from adapter.service.outboxes import omission_of, open_outbox, server_of
 from adapter.study import Study
 
 
@@ -31,7 +31,7 @@ def plan(
     as long as ``wait`` seconds.
     """
     settings = study.settings.server(server)
-    target = connect(settings)
+    target = server_of(settings)
     mapped = map_study(study, progress)
     omitted: Counter[str] = Counter()
     wanted = list(reduced(mapped.resources, omission_of(settings), omitted))

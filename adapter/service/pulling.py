@@ -9,7 +9,7 @@ from adapter.errors import ConfigurationError, Where
 from adapter.mapping import Progress, silent
 from adapter.pull import Pulled
 from adapter.pull import pull as pull_cohort
-from adapter.service.outboxes import connect
+from adapter.service.outboxes import server_of
 from adapter.study import Study
 
 
@@ -29,7 +29,7 @@ def pull(
             hint="add pull: with patients and types; docs/pull.md has an example",
         )
     named = study.settings.server(server)
-    transport = box.connect(connect(named))
+    transport = box.transport_to(server_of(named))
     try:
         return pull_cohort(
             settings,

@@ -14,7 +14,7 @@ from adapter.fhir.omit import reduced
 from adapter.mapping import MapResult, Progress, map_study, silent
 from adapter.outbox import Outbox, Plan, PushResult, Server
 from adapter.service.mapping import exit_of
-from adapter.service.outboxes import connect, omission_of, open_outbox, records_of
+from adapter.service.outboxes import omission_of, open_outbox, records_of, server_of
 from adapter.service.planning import absence_of, agreed
 from adapter.study import Study
 
@@ -67,7 +67,7 @@ def push(
     the server is not back within ``wait`` seconds (all is kept).
     """
     settings = study.settings.server(server)
-    target = connect(settings)
+    target = server_of(settings)
     omitted: Counter[str] = Counter()
     with open_outbox(study) as outbox:
         if mapped is None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from adapter import outbox as box
 from adapter.errors import UsageError, Where
-from adapter.service.outboxes import connect, open_outbox, records_of
+from adapter.mapping import map_study
+from adapter.service.outboxes import open_outbox, records_of, server_of
 from adapter.settings import read_secret
 from adapter.study import Study
 
@@ -24,14 +25,25 @@ def subject_of(study: Study, record_file: Path) -> str:
 
 
 def retract(study: Study, subject: str, server: str, *, wait: float = 60) -> box.Retraction:
-    """Withdraw one subject, by the id of its Patient or ``Patient/<id>``, with proof."""
+    """Withdraw one subject, by the id of its Patient or ``Patient/<id>``, with proof.
+
+    One of the study of whom nothing was sent yet is blocked, so that nothing ever is. Raises
+    UsageError for anybody else, UnavailableError after ``wait`` seconds.
+    """
     settings = study.settings.server(server)
+    target, name = server_of(settings), subject.removeprefix("Patient/")
     with open_outbox(study) as outbox:
+        if not box.knows(outbox, target, name) and _is_mapped(study, name):
+            return box.block(outbox, target, name)
         return box.retract(
             outbox,
-            connect(settings),
-            subject.removeprefix("Patient/"),
+            target,
+            name,
             release=study.settings.fhir,
             wait=wait,
             records=records_of(study, settings),
         )
+
+
+def _is_mapped(study: Study, subject: str) -> bool:
+    return bool(subject) and any(each.subject == subject for each in map_study(study).resources)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from adapter import outbox as box
 from adapter.mapping import Progress, silent
 from adapter.outbox import VerifyResult
-from adapter.service.outboxes import connect, open_outbox
+from adapter.service.outboxes import open_outbox, server_of
 from adapter.study import Study
 
 
@@ -16,6 +16,6 @@ def verify(
 
     Raises UnavailableError when the server is not back within ``wait`` seconds.
     """
-    target = connect(study.settings.server(server))
+    target = server_of(study.settings.server(server))
     with open_outbox(study) as outbox:
         return box.verify(outbox, target, wait=wait, progress=progress)

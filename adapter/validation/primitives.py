@@ -32,7 +32,6 @@ DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?", re
 INTEGER = re.compile(r"-?[0-9]+", re.ASCII)
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
-TRIMMED = re.compile(r"\S(?:[\s\S]*\S)?")
 INTEGER_RANGES = {
     "integer": (-(2**31), 2**31 - 1),
     "unsignedInt": (0, 2**31 - 1),

@@ -92,7 +92,7 @@ def test_a_probe_is_a_table_and_is_remembered(server: EmbeddedServer, folder: Pa
     assert code == 0
     assert "a stale If-Match is refused (transaction)" in shown
     study = Study(folder)
-    target = outboxes.connect(study.settings.server(server.url))
+    target = outboxes.server_of(study.settings.server(server.url))
     with outboxes.open_outbox(study) as outbox:
         learnt = outbox.learnt(outbox.server_id(target))
     assert (learnt["probe:if-match-stale"], learnt["probe:if-none-match"]) == ("yes", "no")
@@ -104,7 +104,7 @@ def test_a_probe_is_a_table_and_is_remembered(server: EmbeddedServer, folder: Pa
 def test_s09_a_server_without_what_a_push_needs(
     server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch, way: type, exit_code: int
 ) -> None:
-    monkeypatch.setattr(examining.box, "connect", lambda target: way(target.url))
+    monkeypatch.setattr(examining.box, "transport_to", lambda target: way(target.url))
     code, shown, _ = doctor("--server", server.url, "--probe")
     assert code == exit_code
     assert "not in order" in shown
@@ -114,7 +114,7 @@ def test_s09_a_push_to_a_server_that_ignores_versions_says_so(
     server: EmbeddedServer, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(examining.box, "connect", lambda target: Unversioned(target.url))
+        patched.setattr(examining.box, "transport_to", lambda target: Unversioned(target.url))
         assert doctor(folder, "--server", server.url, "--probe")[0] == EXIT.findings
     assert pushing.push(Study(folder), server.url).ignores_versions
     assert doctor(folder, "--server", server.url, "--probe")[0] == EXIT.done

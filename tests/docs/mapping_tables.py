@@ -18,7 +18,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "mappings"))
 
-from child_record import PRODUCT, RECORD, SUBJECT, edges, id_of  # noqa: E402
+from child_record import CONSENT, PRODUCT, RECORD, SUBJECT, edges, id_of  # noqa: E402
 from registry_records import Maker  # noqa: E402
 
 from adapter.explain.differences import Trace, deciding, deciding_entities  # noqa: E402
@@ -84,7 +84,7 @@ def mapping_tables() -> str:
     sections: dict[str, Section] = defaultdict(Section)
     for release in RELEASES:
         to = load_default_context("NCT05862675", id_of, release=release)
-        for whole in (RECORD, (SUBJECT,), *((edge,) for edge in edges())):
+        for whole in (*_records(), *((edge,) for edge in edges())):
             _of_subject(list(whole), to, sections)
         _of_whole("Product", PRODUCT, map_entity, to, sections)
         _of_whole("Form", FORM, map_entity, to, sections)
@@ -94,6 +94,14 @@ def mapping_tables() -> str:
     return "\n\n".join(
         _table(name, sections[name], columns) for name in dict.fromkeys(ordered) if name in sections
     )
+
+
+def _records() -> Iterator[tuple[e.SubjectEntity, ...]]:
+    """What one child has; its disposition and its withdrawn consent each end the same by itself."""
+    standing = dataclasses.replace(CONSENT, withdrawn=None)
+    yield tuple(standing if each is CONSENT else each for each in RECORD)
+    yield (SUBJECT, CONSENT)
+    yield (SUBJECT,)
 
 
 # --- what becomes of what ------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from study_elements import ROOT, copied
 from adapter.fhir.json import dumps
 from adapter.mapping import map_study
 from adapter.outbox import PushResult, Records
-from adapter.outbox.store import Change
+from adapter.outbox.changes import Change
 from adapter.study import Study
 from adapter.validation.own import folder
 from mappings.locations import profile_url

@@ -10,7 +10,7 @@ from pathlib import Path
 from adapter.fhir.json import equal
 from adapter.mapped import Mapped
 from adapter.outbox import Outbox, Server
-from adapter.outbox.relay import as_held
+from adapter.outbox.places import as_held
 from tests.faults.server import Store
 from tests.faults.study import CANARY, TOKEN
 

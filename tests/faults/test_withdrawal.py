@@ -16,8 +16,8 @@ from adapter.errors import UnavailableError
 from adapter.fhir.transport import Answer, Transport
 from adapter.mapped import Mapped
 from adapter.outbox import Outbox, Retraction, push, retract
+from adapter.outbox.changes import Change
 from adapter.outbox.pushing import enqueue
-from adapter.outbox.store import Change
 from tests.faults.faults import Fault
 from tests.faults.quirks import Quirks
 from tests.faults.server import ScriptedServer

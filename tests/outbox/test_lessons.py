@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from adapter.fhir.bundles import MAX_ENTRIES
+from adapter.fhir.capability import Capability
 from adapter.outbox import Outbox, Server
 from adapter.outbox.lessons import QUICK, Lessons
 
@@ -50,3 +51,14 @@ def test_what_was_too_slow_is_not_tried_again_in_this_run(outbox: Outbox) -> Non
     first.too_slow(2 * MAX_ENTRIES)
     first.bundle_taken(MAX_ENTRIES, AT_ONCE)
     assert first.limits.entries == MAX_ENTRIES
+
+
+def test_a_run_begins_with_twice_what_the_one_before_came_down_to_and_looking_changes_nothing(
+    outbox: Outbox,
+) -> None:
+    lessons(outbox).too_slow(20)
+    for _ in range(3):  # as `doctor` does
+        lessons(outbox).consider(Capability())
+    assert lessons(outbox).limits.entries == 10
+    lessons(outbox).begin_run()
+    assert lessons(outbox).limits.entries == 20

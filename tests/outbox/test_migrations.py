@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from adapter.errors import OutboxError, UnavailableError
 from adapter.outbox import Outbox, Server
-from adapter.outbox.store import Change
+from adapter.outbox.changes import Change
 from adapter.outbox.tables import metadata
 from tests.outbox.conftest import open_outbox
 

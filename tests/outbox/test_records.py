@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from adapter.outbox import (
     Outbox,
     PushResult,
     Records,
+    Server,
     plan,
     push,
     pushing,
@@ -25,10 +27,12 @@ from adapter.outbox import (
     vanish,
     verify,
 )
-from adapter.outbox.store import Change
+from adapter.outbox.changes import Change
 from adapter.study import Study
 from adapter.validation import Validator
 from mappings.context import load_default_context
+from tests.faults.quirks import EPIC
+from tests.faults.server import ScriptedServer
 from tests.outbox.conftest import copied
 from tests.outbox.test_push import TOTAL, flaky, target
 
@@ -157,6 +161,18 @@ def test_what_vanished_goes_before_it_the_record_that_names_it(
     result = push(outbox, target(server), left, records=records)
     assert (result.deleted, result.dead) == (1, 0)
     assert verify(outbox, target(server)).dangling == []
+
+
+def test_a_server_that_gives_ids_of_its_own_is_sent_none(
+    outbox: Outbox, mapped: list[Mapped], records: Records
+) -> None:
+    with ScriptedServer(quirks=copy.deepcopy(EPIC)) as server:
+        at = Server("test", server.url)
+        first = push(outbox, at, mapped, records=records)
+        changed, _ = with_another_value(mapped)
+        second = push(outbox, at, changed, records=records)
+    assert (first.created, first.dead, first.records) == (TOTAL, 0, 0)
+    assert (second.updated, second.dead, second.records) == (1, 0, 0)
 
 
 def test_a_server_that_lists_no_provenance_is_sent_none(

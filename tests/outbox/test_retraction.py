@@ -226,3 +226,16 @@ def test_a_subject_goes_by_its_reference_too(folder: Path, server: EmbeddedServe
     child = first_subject(pushed.mapped.resources)
     done = retracting.retract(Study(folder), f"Patient/{child}", server.url)
     assert (done.subject, done.is_proven) == (child, True)
+
+
+def test_who_withdraws_before_anything_was_sent_is_never_sent(
+    folder: Path, keeping: ScriptedServer
+) -> None:
+    child, other = dict.fromkeys(m.subject for m in map_study(Study(folder)).resources if m.subject)
+    done = retracting.retract(Study(folder), child, keeping.url)
+    assert (done.deleted, done.is_proven) == (0, True)
+    pushing.push(Study(folder), keeping.url)
+    assert keeping.store.latest(f"Patient/{other}")
+    assert keeping.store.latest(f"Patient/{child}") is None
+    with pytest.raises(UsageError, match="nothing of this subject"):
+        retracting.retract(Study(folder), "snobody", keeping.url)

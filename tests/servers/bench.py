@@ -43,7 +43,7 @@ from adapter.fhir.json import content_hash, dumps, loads_answer
 from adapter.fhir.order import references
 from adapter.mapping import map_study
 from adapter.outbox import Outbox, Server, plan, push
-from adapter.outbox.store import Change, stage_of
+from adapter.outbox.changes import Change, stage_of
 from adapter.outbox.tables import change_table
 from adapter.study import Study
 

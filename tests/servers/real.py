@@ -33,7 +33,7 @@ sys.path[:0] = [str(HERE.parents[1])]
 from adapter.fhir.bundles import read_all  # noqa: E402
 from adapter.fhir.json import content_hash, equal, loads  # noqa: E402
 from adapter.fhir.omit import without  # noqa: E402
-from adapter.outbox import connect  # noqa: E402
+from adapter.outbox import transport_to  # noqa: E402
 from adapter.service import outboxes  # noqa: E402  after the path
 from adapter.settings import load_study  # noqa: E402
 from tests.servers.started import Running, every_server  # noqa: E402
@@ -133,10 +133,12 @@ def mapped(study: Path, folder: Path) -> Path:
     return out
 
 
-def a_subject(study: Path, folder: Path) -> str:
-    """The pseudonymous id of a subject that was sent."""
-    lines = (mapped(study, folder) / "Patient.ndjson").read_text(encoding="utf-8").splitlines()
-    return str(json.loads(lines[len(lines) // 2])["id"])
+def two_of_an_arm(study: Path, folder: Path) -> list[str]:
+    """The references of two subjects that one list names."""
+    lines = (mapped(study, folder) / "Group.ndjson").read_text(encoding="utf-8").splitlines()
+    arms = (json.loads(line).get("member", []) for line in lines)
+    first, *_, last = next(members for members in arms if len(members) > 1)
+    return [member["entity"]["reference"] for member in (first, last)]
 
 
 def read_back(row: Row, study: Path, files: Path) -> None:
@@ -147,7 +149,7 @@ def read_back(row: Row, study: Path, files: Path) -> None:
     """
     server = load_study(study).server(SERVER)
     spared = outboxes.omission_of(server)
-    transport = connect(outboxes.connect(server))
+    transport = transport_to(outboxes.server_of(server))
     different, normalised, read = 0, 0, 0
     for file in sorted(files.glob("*.ndjson")):
         every = (loads(line) for line in file.read_bytes().splitlines())
@@ -195,16 +197,23 @@ def a_year(name: str, server: Running, study: Path) -> Row:
         counts, _, _ = push(mine, SERVER)
         row.facts["a changed cell"] = f"{counts['updated']} updated"
         row.must(counts["updated"] == 1 and counts["created"] == 0, f"a changed cell: {counts}")
-        subject = a_subject(mine, folder)
-        text, _ = run("retract", mine, subject, "--server", SERVER, "--format", "json")
-        done = json.loads(text.splitlines()[-1])
-        row.facts["a withdrawal"] = f"{done['deleted']} deleted, {len(done['remains'])} remain"
-        row.must(done["proven"], f"a withdrawal leaves {len(done['remains'])}")
-        counts, _, _ = push(mine, SERVER)
-        row.must(counts["created"] + counts["updated"] == 0, f"after a withdrawal: {counts}")
-        verified(mine, SERVER, row, "a withdrawal")
+        withdrawn(row, mine, folder)
         killed(row, copy(study, folder / "killed", server), total)
     return row
+
+
+def withdrawn(row: Row, study: Path, folder: Path) -> None:
+    """Two subjects of one arm withdraw, one after the other."""
+    deleted, remain = 0, 0
+    for subject in two_of_an_arm(study, folder):
+        text, _ = run("retract", study, subject, "--server", SERVER, "--format", "json")
+        done = json.loads(text.splitlines()[-1])
+        deleted, remain = deleted + done["deleted"], remain + len(done["remains"])
+        row.must(done["proven"], f"a withdrawal leaves {done['remains']}")
+    row.facts["two withdrawals"] = f"{deleted} deleted, {remain} remain"
+    counts, _, _ = push(study, SERVER)
+    row.must(counts["created"] + counts["updated"] == 0, f"after two withdrawals: {counts}")
+    verified(study, SERVER, row, "two withdrawals")
 
 
 def killed(row: Row, other: Path, total: int) -> None:

@@ -30,7 +30,6 @@ JSON_NAMES = (
     "http://hl7.org/fhir/tools/StructureDefinition/json-name",
     "http://hl7.org/fhir/tools/StructureDefinition/elementdefinition-json-name",
 )
-LOGICAL_TARGET = "http://hl7.org/fhir/tools/StructureDefinition/logical-target"
 # whose invariants every definition inherits
 COMMON = ("DomainResource", "Element", "Extension")
 BINDABLE = frozenset("code Coding CodeableConcept Quantity CodeableReference string uri".split())
