@@ -34,7 +34,7 @@ class Study:
         self.settings: StudySettings = load_study(self.folder, fhir)
         self._announce = announce
         self.passed: set[str] = set()  # content hashes that the gate has let through
-        # by which a consent has expired or a child has come of age: YYYY-MM-DD at the study's place
+        # by which a consent has expired, a child is born or of age: YYYY-MM-DD at the study's place
         self.today = dt.datetime.now(self.settings.time_zone).date().isoformat()
 
     @cached_property
@@ -94,7 +94,7 @@ class Study:
         """What the recipes of this study are compiled against."""
         registered = self.registration
         arms = tuple(arm.name for arm in registered.arms) if registered else ()
-        return Scope(self.settings, tables, self.codes, self.pseudonym, arms)
+        return Scope(self.settings, tables, self.codes, self.pseudonym, arms, self.today)
 
     @cached_property
     def supplied(self) -> frozenset[str]:

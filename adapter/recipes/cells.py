@@ -10,14 +10,25 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache, partial
 from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
+
+from adapter.recipes.formats import LENGTHS, precision
 
 Parser: TypeAlias = Callable[[str], Any]
 
 _DATE = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
 _TIME = re.compile(r"(\d{4}-\d{2}-\d{2})[ T](\d{2}:\d{2})(:\d{2})?")
-_NUMBER = re.compile(r"[-+]?\d+(\.\d+)?", re.ASCII)
+_NUMBERS = {
+    ".": re.compile(r"[-+]?\d+(\.\d+)?", re.ASCII),
+    ",": re.compile(r"[-+]?\d+(,\d+)?", re.ASCII),
+}
+_OTHER_SIGN = {
+    ".": re.compile(r"[-+]?[\d.]*,[\d.,]*", re.ASCII),
+    ",": re.compile(r"[-+]?[\d,]*\.[\d.,]*", re.ASCII),
+}
+NO_NUMBER = "is not a number"
 _COMPARATORS = ("<=", ">=", "<", ">")
 
 
@@ -48,17 +59,21 @@ class Absent:
 def number(
     decimal: str = ".", limits: tuple[Decimal | None, Decimal | None] = (None, None)
 ) -> Parser:
-    """Parser of ``12``, ``-0.5``, ``1,5`` (decimal comma) and ``<0.5``, within limits."""
+    """Parser of ``12``, ``-0.5``, ``1,5`` (decimal comma) and ``<0.5``, within limits.
+
+    Thousands are not grouped: whether ``1.500`` is 1500 or 1.5 nobody can tell from a cell.
+    """
     low, high = limits
+    plain, other, comma = _NUMBERS[decimal], _OTHER_SIGN[decimal], decimal == ","
 
     def parse(text: str) -> Compared:
         comparator, digits = None, text
-        if not _NUMBER.fullmatch(text):  # most cells are plain numbers
+        if not plain.fullmatch(text):  # most cells are plain numbers
             comparator, digits = _compared(text.strip())
-            digits = digits.replace(",", ".") if decimal == "," else digits
-            if not _NUMBER.fullmatch(digits):
-                raise BadCell("not-a-number", "is not a number")
-        value = Decimal(digits)
+            if not plain.fullmatch(digits):
+                why = f"has another sign than the decimal {decimal!r}; thousands are not grouped"
+                raise BadCell("not-a-number", why if other.fullmatch(digits) else NO_NUMBER)
+        value = Decimal(digits.replace(",", ".") if comma else digits)
         if (low is not None and value < low) or (high is not None and value > high):
             raise BadCell("out-of-range", f"is outside {_span(low, high)}")
         return Compared(value, comparator)
@@ -76,45 +91,79 @@ def _span(low: object, high: object) -> str:
 
 
 def date(zone: ZoneInfo, form: str | None = None, keep: str | None = None) -> Parser:
-    """Parser of a date or local date-time to FHIR text; times get the study's time zone."""
+    """Parser of a date or date-time to FHIR text, as precise as it is written.
+
+    A time without an offset of its own is local: it gets the one of the study's time zone.
+    """
+    read = _formatted(form, zone) if form else partial(_iso, zone)
+    length = LENGTHS[keep] if keep else None
 
     def parse(text: str) -> str:
-        value = _formatted(text.strip(), form, zone) if form else _iso(text.strip(), zone)
-        if keep:
-            return value[: {"year": 4, "month": 7, "date": 10}[keep]]
-        return value
+        return read(text.strip())[:length]
 
     return parse
 
 
-def is_date_format(form: str) -> bool:
-    """Whether ``strptime`` reads a day by this format, or at least a year."""
-    day = dt.datetime(2004, 10, 25, tzinfo=dt.UTC)
-    try:
-        return dt.datetime.strptime(day.strftime(form), form).year == day.year  # noqa: DTZ007
-    except ValueError:
-        return False
+def _formatted(form: str, zone: ZoneInfo) -> Callable[[str], str]:
+    length = LENGTHS[precision(form) or "time"]
+
+    def read(text: str) -> str:
+        try:
+            moment = dt.datetime.strptime(text, form)  # noqa: DTZ007  the study's zone follows
+        except ValueError:
+            raise BadCell("impossible-date", f"is no date of the form {form}") from None
+        if length:
+            return moment.date().isoformat()[:length]
+        return moment.isoformat() if moment.tzinfo else _local(moment, zone)
+
+    return read
 
 
-def _formatted(text: str, form: str, zone: ZoneInfo) -> str:
-    try:
-        moment = dt.datetime.strptime(text, form).replace(tzinfo=zone)
-    except ValueError:
-        raise BadCell("impossible-date", f"is no date of the form {form}") from None
-    return moment.isoformat() if "%H" in form else moment.date().isoformat()
-
-
-def _iso(text: str, zone: ZoneInfo) -> str:
+def _iso(zone: ZoneInfo, text: str) -> str:
     try:
         if _DATE.fullmatch(text):
             dt.date.fromisoformat(text + "-01-01"[len(text) - 4 :])
             return text
         match = _TIME.fullmatch(text)
         if match:
-            return dt.datetime.fromisoformat(text).replace(tzinfo=zone).isoformat()
+            return _local(dt.datetime.fromisoformat(text), zone)
     except ValueError:
         raise BadCell("impossible-date", "is a date that does not exist") from None
     raise BadCell("impossible-date", "is no ISO date (YYYY-MM-DD or YYYY-MM-DD HH:MM)")
+
+
+def _local(moment: dt.datetime, zone: ZoneInfo) -> str:
+    """A local time with its offset; of an hour that comes twice the first is meant.
+
+    https://peps.python.org/pep-0495/: only in a gap the second moment lies before the first.
+    """
+    offset = _offset(zone, moment.date())
+    if offset:  # on most days
+        return moment.isoformat() + offset
+    first, second = moment.replace(tzinfo=zone), moment.replace(tzinfo=zone, fold=1)
+    if first.timestamp() > second.timestamp():
+        raise BadCell("impossible-date", "is a time that clocks skipped")
+    return first.isoformat()
+
+
+@lru_cache(maxsize=10_000)
+def _offset(zone: ZoneInfo, day: dt.date) -> str | None:
+    """The offset of a day on which clocks are not changed."""
+    start = dt.datetime.combine(day, dt.time.min, zone)
+    end = dt.datetime.combine(day, dt.time.max.replace(fold=1), zone)
+    return start.isoformat()[19:] if start.utcoffset() == end.utcoffset() else None
+
+
+def not_after(parser: Parser, today: str) -> Parser:
+    """The date parser, refusing what is still to come; ``today`` is ``YYYY-MM-DD``."""
+
+    def parse(text: str) -> Any:
+        value = parser(text)
+        if value > today[: len(value)]:
+            raise BadCell("out-of-range", "lies in the future")
+        return value
+
+    return parse
 
 
 def dated_between(parser: Parser, low: str, high: str) -> Parser:

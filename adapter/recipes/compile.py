@@ -14,7 +14,13 @@ from adapter.sources import Row
 from mappings.entities import Consent
 from mappings.terms import DATE_FIELDS
 
-ORDERS = (("start", "end"), ("onset", "ended"), ("collected", "received"), ("when", "until"))
+ORDERS = (
+    ("start", "end"),
+    ("onset", "ended"),
+    ("collected", "received"),
+    ("when", "until"),
+    ("birth_year", "enrolled"),
+)
 KEY_FIELDS = ("site", "visit", "sample", "support", "suspect", "parent", "form")
 
 # Fields without a default that say something by their absence: a status is then worked out, and a

@@ -12,6 +12,7 @@ from typing import Any
 from adapter.errors import ConfigurationError, Where
 from adapter.recipes import cells
 from adapter.recipes.cells import Parser
+from adapter.recipes.formats import loses, precision
 from adapter.settings import RecipeSettings, StudySettings
 from adapter.sources import DictionaryField, Table
 from mappings import entities
@@ -41,7 +42,8 @@ FROM_ELSEWHERE = ("key", "subject", "components", "disposition", "items", "findi
 class Scope:
     """What recipes are compiled against: settings, sources, code tables and the pseudonymiser.
 
-    ``arms`` are those of the registration; empty where it has none, or there is none.
+    ``arms`` are those of the registration; empty where it has none, or there is none. After
+    ``today``, ``YYYY-MM-DD``, nobody is born yet; where it is empty that is not asked.
     """
 
     settings: StudySettings
@@ -49,6 +51,7 @@ class Scope:
     codes: Mapping[str, CodeTable]
     pseudonym: Callable[[str, str], str]
     arms: Sequence[str] = ()
+    today: str = ""
 
 
 def unknown_column(
@@ -139,11 +142,12 @@ class CellCompiler:
         self, to: str, spec: Mapping[str, Any], described: DictionaryField | None, *path: object
     ) -> Parser:
         zone, form = self.scope.settings.time_zone, spec.get("format")
-        if form and not cells.is_date_format(form):
-            hint = "31/12/2024 is %d/%m/%Y, 31.12.24 is %d.%m.%y, 31-Dec-2024 is %d-%b-%Y"
-            raise self.error("no date is read by this format", hint, *path, "format")
         keep = spec.get("keep") or ("year" if to == "birth_year" else None)
+        if form:
+            self._format(form, keep, *path)
         kept = cells.date(zone, form, keep)
+        if to == "birth_year" and self.scope.today:
+            kept = cells.not_after(kept, self.scope.today)
         if described is None or not (described.minimum or described.maximum):
             return kept
         bounded = cells.dated_between(cells.date(zone, form), described.minimum, described.maximum)
@@ -153,6 +157,15 @@ class CellCompiler:
             return kept(text)
 
         return parse
+
+    def _format(self, form: str, keep: str | None, *path: object) -> None:
+        """A date format must read a date, and nothing that would then be left out."""
+        if precision(form) is None:
+            hint = "31/12/2024 is %d/%m/%Y, 31.12.24 is %d.%m.%y, 31-Dec-2024 is %d-%b-%Y"
+            raise self.error("no date is read by this format", hint, *path, "format")
+        if loses(form, keep):
+            hint = "a time is %H:%M, or %I:%M %p of 12 hours, and needs its day; an offset is %z"
+            raise self.error("this format says more than can be kept", hint, *path, "format")
 
     def _number(self, spec: Mapping[str, Any], described: DictionaryField | None) -> Parser:
         low, high = (

@@ -67,7 +67,9 @@ def _holds(entity: str, field: dataclasses.Field[object]) -> str:
     if field.name == "form":
         return "from the recipe's `form`"
     if field.name == "birth_year":
-        return "year; a date is shortened to it"
+        return (
+            "year; a date is shortened to it. One in the future or after `enrolled` rejects the row"
+        )
     if field.name in DATE_FIELDS:
         return "date or date-time"
     if kind.startswith("Key"):

@@ -151,6 +151,7 @@ def test_a_column_nobody_takes_is_refused_before_any_row_is_read(
         ("subject: id", "title: x", "whose rows"),
         ("%Y-%m-%d %H:%M", "YYYY-MM-DD", "by this format"),
         ("%Y-%m-%d %H:%M", "%d.%m.%Q", "by this format"),
+        ("%Y-%m-%d %H:%M", "%Y-%m-%d %I:%M", "more than can be kept"),
     ],
 )
 def test_a_slip_in_study_yaml_is_named_with_its_line(
@@ -161,6 +162,27 @@ def test_a_slip_in_study_yaml_is_named_with_its_line(
     assert says in str(caught.value)
     assert caught.value.where is not None
     assert caught.value.where.line is not None
+
+
+@pytest.mark.parametrize(
+    ("born", "enrolled", "column", "rule"),
+    [
+        ("2024-03-02", "2023-12-10", "enrolled", "date-order"),
+        ("2025-03-02", "2025-01-10", "born", "out-of-range"),
+        ("2024-12-31", "2024-01-10", None, None),
+    ],
+)
+def test_nobody_is_born_after_enrolment_or_in_a_year_to_come(
+    edit: Callable[..., Path], born: str, enrolled: str, column: str | None, rule: str | None
+) -> None:
+    study = Study(edit("people.csv", "2015-03-02,2024-01-10", f"{born},{enrolled}"))
+    study.today = "2024-12-31"
+    tables = read_sources(study.settings.sources)
+    recipes = compile_recipes(study.scope(tables))
+    found = assemble(recipes, tables, study.settings.collision_limit).ledger.rejects()
+    assert [(r.column, r.rule, r.effect) for r in found if r.rule != "rejected-subject"] == (
+        [(column, rule, "row")] if rule else []
+    )
 
 
 def test_the_run_fails_when_a_row_is_taken_by_no_recipe(edit: Callable[..., Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import xlsxwriter
 
 from adapter.errors import SourceError
 from adapter.settings import SourceSettings
-from adapter.sources import Table, read_sources
+from adapter.sources import Table, excel, read_sources
 
 
 def source(tmp_path: Path, name: str, form: str = "csv", **more: object) -> SourceSettings:
@@ -86,6 +87,44 @@ def test_a_workbook_gives_text_with_the_sheet_s_row_numbers(tmp_path: Path) -> N
     ]
     with pytest.raises(SourceError, match="it has: Inventory"):
         read(source(tmp_path, "a.xlsx", "xlsx", sheet="Other"))
+
+
+@pytest.mark.parametrize(("decimal", "text"), [(".", "0.5"), (",", "0,5")])
+def test_a_number_of_a_workbook_is_written_with_the_decimal_sign_of_its_source(
+    tmp_path: Path, decimal: str, text: str
+) -> None:
+    book = xlsxwriter.Workbook(tmp_path / "a.xlsx")
+    sheet = book.add_worksheet()
+    sheet.write_row(0, 0, ["v", "w", "n"])
+    sheet.write_row(1, 0, [0.5, text, 1500])
+    book.close()
+    row = read(source(tmp_path, "a.xlsx", "xlsx", decimal=decimal)).rows[0]
+    assert dict(row.cells) == {"v": text, "w": text, "n": "1500"}
+
+
+@pytest.mark.parametrize("name", ["a.xlsx", "a.ods"])
+def test_a_workbook_that_unpacks_to_far_more_than_its_size_is_not_unpacked(
+    tmp_path: Path, name: str
+) -> None:
+    with zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as bomb:
+        bomb.writestr("xl/worksheets/sheet1.xml", bytes(excel.MEMBER + 1))
+    with pytest.raises(SourceError, match="zip bomb") as caught:
+        read(source(tmp_path, name, "xlsx"))
+    assert caught.value.where is not None
+    assert caught.value.where.file == name
+    assert caught.value.hint
+
+
+def test_a_workbook_is_refused_by_all_that_it_unpacks_to_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = xlsxwriter.Workbook(tmp_path / "a.xlsx")
+    book.add_worksheet().write_row(0, 0, ["id"])
+    book.close()
+    assert read(source(tmp_path, "a.xlsx", "xlsx")).columns == ("id",)
+    monkeypatch.setattr(excel, "TOTAL", 1000)
+    with pytest.raises(SourceError, match="zip bomb"):
+        read(source(tmp_path, "a.xlsx", "xlsx"))
 
 
 def test_what_is_no_workbook_is_said(tmp_path: Path) -> None:
