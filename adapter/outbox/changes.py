@@ -118,7 +118,7 @@ def row_of(server: int, change: Change) -> dict[str, Any]:
     """The row of a change that is wanted anew."""
     return {
         "server": server, "reference": change.reference, "subject": change.subject,
-        "stage": change.stage, "action": change.action, "content": change.content,
+        "stage": int(change.stage), "action": change.action, "content": change.content,
         "hash": change.hash, "state": change.state, "attempts": 0,
         "acked_hash": change.acked_hash, "version": change.version, "reason": change.reason,
         "source": change.source, "place": change.place,

@@ -18,11 +18,11 @@ from adapter.mapped import Mapped
 from adapter.outbox import Outbox, Retraction, push, retract
 from adapter.outbox.changes import Change
 from adapter.outbox.pushing import enqueue
+from tests.faults.bench import Bench
 from tests.faults.faults import Fault
 from tests.faults.quirks import Quirks
 from tests.faults.server import ScriptedServer
 from tests.faults.study import CHANGED, name, study
-from tests.faults.test_matrix import Bench
 
 AWAY = (Fault("late", "write"), Fault("status", "any", range(2, 99), status=503))
 

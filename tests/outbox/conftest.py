@@ -17,9 +17,11 @@ from adapter.mapped import Mapped
 from adapter.mapping import map_study
 from adapter.outbox import Outbox
 from adapter.study import Study
+from tests.faults.conftest import bench
 from tests.faults.quirks import HAPI
 from tests.faults.server import ScriptedServer
-from tests.faults.test_matrix import Bench
+
+__all__ = ["bench"]  # a fixture of this folder as well
 
 
 @pytest.fixture(scope="session")
@@ -67,15 +69,6 @@ def open_outbox(folder: Path, **changed: str) -> Outbox:
     """The outbox of the small study; ``changed`` names what is another one's."""
     wanted = {"study": "TEST01", "release": "R4", "key_fingerprint": "k", **changed}
     return Outbox.open(folder / ".study-fhir" / "o.sqlite", **wanted)
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    """A scripted server and an outbox of its own."""
-    with ScriptedServer() as scripted:
-        found = Bench(tmp_path, scripted)
-        yield found
-        found.close()
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,9 @@ from adapter.demo.server import EmbeddedServer
 from adapter.errors import UsageError
 from adapter.mapped import Mapped
 from adapter.outbox import Outbox, Server, dead_letter, dead_letters, drop, push, retry
+from tests.faults.bench import Bench, meddled
 from tests.faults.invariants import nothing_leaked
 from tests.faults.study import CANARY, CHANGED, study
-from tests.faults.test_matrix import Bench, meddled
 from tests.outbox.conftest import copied
 
 

@@ -16,11 +16,11 @@ from adapter.mapped import Mapped
 from adapter.outbox import Plan, drop, plan_live
 from adapter.service import planning, pushing
 from adapter.study import Study
+from tests.faults.bench import Bench
 from tests.faults.faults import Fault
 from tests.faults.quirks import EPIC
 from tests.faults.server import ScriptedServer
 from tests.faults.study import CHANGED, study
-from tests.faults.test_matrix import Bench
 
 
 def planned(bench: Bench, wanted: list[Mapped], **more: Any) -> Plan:

@@ -7,9 +7,9 @@ import pytest
 from adapter.errors import UnavailableError
 from adapter.mapped import Mapped
 from adapter.outbox import Absence, Plan, drop, plan, verify
+from tests.faults.bench import Bench
 from tests.faults.faults import Fault
 from tests.faults.study import CHANGED, name, study
-from tests.faults.test_matrix import Bench
 
 
 def planned(bench: Bench, wanted: list[Mapped]) -> Plan:

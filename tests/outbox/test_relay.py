@@ -7,10 +7,10 @@ from collections import Counter
 import pytest
 
 from adapter.fhir.transport import Answer, Transport
+from tests.faults.bench import Bench, meddled
 from tests.faults.faults import Fault
 from tests.faults.scenarios import stating
 from tests.faults.study import CHANGED, study
-from tests.faults.test_matrix import Bench, meddled
 
 TYPES = ("Organization", "Patient", "Observation", "Group")
 INTERACTIONS = [{"code": code} for code in ("create", "update", "search-type")]

@@ -9,8 +9,8 @@ import pytest
 
 from adapter.fhir.transport import Answer, Transport
 from adapter.outbox import retract
+from tests.faults.bench import Bench
 from tests.faults.study import CHANGED, name, study
-from tests.faults.test_matrix import Bench
 
 
 @pytest.fixture(params=[0, 403], ids=["in bundles", "one by one"])

@@ -11,9 +11,9 @@ import pytest
 from adapter.outbox import bulk
 from adapter.outbox.leases import LeaseLostError
 from adapter.outbox.pushing import enqueue
+from tests.faults.bench import Bench
 from tests.faults.faults import Fault
 from tests.faults.study import CHANGED, name, study
-from tests.faults.test_matrix import Bench
 
 
 def test_a_study_that_cannot_be_kept_whole_is_not_kept_at_all(

@@ -6,9 +6,9 @@ import pytest
 
 from adapter.errors import UnavailableError
 from adapter.outbox import VerifyResult, drop, retract, verify
+from tests.faults.bench import Bench
 from tests.faults.faults import Fault
 from tests.faults.study import CHANGED, name, study
-from tests.faults.test_matrix import Bench
 
 
 def look(bench: Bench, wait: float = 60) -> VerifyResult:
