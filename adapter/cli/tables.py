@@ -35,7 +35,7 @@ def rejects_table(rejects: Sequence[Reject], limit: int = SHOWN) -> Table:
     for reject in rejects[:limit]:
         table.add_row(reject.place, reject.effect, reject.rule, reject.reason)
     if len(rejects) > limit:
-        table.add_row(f"... and {len(rejects) - limit} more", "", "", "see ledger.json")
+        table.add_row(f"... and {len(rejects) - limit} more", "", "", "`map --out` lists all")
     return table
 
 

@@ -152,7 +152,8 @@ def unwritable(kind: str, where: Where) -> OutboxError:
     return OutboxError(
         f"the outbox cannot be read or written ({kind})",
         where=where,
-        hint="is there room on the disk, and may this user write the file and its folder?",
+        hint="is there room on the disk, and may this user write the file, its folder, and what "
+        "stands beside it (-wal, -shm)?",
     )
 
 

@@ -126,7 +126,7 @@ class Patience:
         if left <= 0:
             raise self._over(
                 f"{error.message}; waited {self.wait:.0f} s",
-                "nothing is lost: the same push goes on where this one stopped",
+                "nothing is lost: the same command goes on where this one stopped",
                 is_away,
             ) from None
         asked: float = getattr(error, "retry_after", 0.0)

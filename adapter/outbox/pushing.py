@@ -109,7 +109,7 @@ def _settle_doubt(first: Relay) -> None:
     if first.run.doubt and not first.run.proven:
         raise UnavailableError(
             f"the server takes nothing: {first.run.doubt.said}",
-            hint="nothing is lost: the same push goes on where this one stopped",
+            hint="nothing is lost: the same command goes on where this one stopped",
         )
 
 
