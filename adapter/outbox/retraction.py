@@ -44,7 +44,7 @@ class Retraction:
 
     @property
     def is_proven(self) -> bool:
-        """Whether the server answers 404 or 410 for every resource of the subject."""
+        """Whether every resource of the subject is answered with 404 or 410, and no list has it."""
         return not self.remains
 
     def to_json(self) -> dict[str, object]:

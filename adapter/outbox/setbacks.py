@@ -34,7 +34,7 @@ class Setbacks(Exchange):
             self._park(group)
         else:
             for change in group:
-                change.in_flight = ""  # it was judged: nothing of it may still arrive
+                change.in_flight = change.in_flight.replace(f"{change.hash} ", "")  # it was judged
             self._dead(group, f"refused: {said}")
 
     def _park(self, changes: Sequence[Change]) -> None:
