@@ -61,12 +61,18 @@ def lists(mapped: list[Mapped]) -> list[Mapped]:
     return [m for m in mapped if m.resource["resourceType"] == "Group" and "member" in m.resource]
 
 
-def test_two_children_of_one_arm_withdraw_one_after_the_other(
-    folder: Path, keeping: ScriptedServer, outbox: Outbox
-) -> None:
+def an_arm(folder: Path, keeping: ScriptedServer, outbox: Outbox) -> tuple[list[Mapped], Server]:
+    """Four children of one arm, pushed to a server that deletes nothing that is referred to."""
     four_children(folder)
     mapped, at = map_study(Study(folder)).resources, Server("test", keeping.url)
     push(outbox, at, mapped)
+    return mapped, at
+
+
+def test_two_children_of_one_arm_withdraw_one_after_the_other(
+    folder: Path, keeping: ScriptedServer, outbox: Outbox
+) -> None:
+    mapped, at = an_arm(folder, keeping, outbox)
     first, second, *_ = dict.fromkeys(m.subject for m in mapped if m.subject)
     for subject in (first, second):
         assert retract(outbox, at, subject).is_proven
@@ -80,9 +86,7 @@ def test_two_children_of_one_arm_withdraw_one_after_the_other(
 def test_a_list_that_is_not_done_leaves_the_child_out_too(
     folder: Path, keeping: ScriptedServer, outbox: Outbox, state: str
 ) -> None:
-    four_children(folder)
-    mapped, at = map_study(Study(folder)).resources, Server("test", keeping.url)
-    push(outbox, at, mapped)
+    mapped, at = an_arm(folder, keeping, outbox)
     renamed = copied(mapped)
     for listing in lists(renamed):
         listing.resource["name"] = "Another name"
@@ -149,9 +153,7 @@ def test_nobody_is_no_subject(server: EmbeddedServer, outbox: Outbox, mapped: li
 def test_who_withdrew_at_the_same_time_is_left_out_of_the_lists_too(
     folder: Path, keeping: ScriptedServer, outbox: Outbox
 ) -> None:
-    four_children(folder)
-    mapped, at = map_study(Study(folder)).resources, Server("test", keeping.url)
-    push(outbox, at, mapped)
+    mapped, at = an_arm(folder, keeping, outbox)
     row = outbox.server_id(at)
     first, second, *_ = dict.fromkeys(m.subject for m in mapped if m.subject)
     [before] = [c for c in outbox.of_subject(row, "") if c.reference == lists(mapped)[0].reference]
@@ -167,9 +169,7 @@ def test_who_withdrew_at_the_same_time_is_left_out_of_the_lists_too(
 def test_each_withdrawal_counts_its_own(
     folder: Path, keeping: ScriptedServer, outbox: Outbox
 ) -> None:
-    four_children(folder)
-    mapped, at = map_study(Study(folder)).resources, Server("test", keeping.url)
-    push(outbox, at, mapped)
+    mapped, at = an_arm(folder, keeping, outbox)
     first, second, *_ = dict.fromkeys(m.subject for m in mapped if m.subject)
     with pytest.raises(UnavailableError):
         retract(outbox, Server("test", keeping.url), first, wait=0,
