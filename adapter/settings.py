@@ -146,7 +146,7 @@ class StudySettings:
             return self.servers[name]
         if name.startswith(("http://", "https://")):
             url = base_of(name)
-            named = (each for each in self.servers.values() if each.url.rstrip("/") == url)
+            named = (each for each in self.servers.values() if each.url == url)
             return next(named, None) or ServerSettings(name=url, url=url)
         known = ", ".join(sorted(self.servers)) or "none"
         raise UsageError(

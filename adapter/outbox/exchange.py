@@ -69,10 +69,9 @@ class Exchange:
             self._land(change, resource)
             if change.action == "put" and equal(resource, self._as_sent(change)):
                 change.state, change.acked_hash = "done", change.hash
+                change.in_flight = ""  # whatever else was on its way did not undo it
                 settled.append(change)
         done = [change for change in settled if change.state == "done"]
-        for change in done:
-            change.in_flight = ""  # whatever else was on its way did not undo it
         arrived = [change for change in done if change.reference in sent]
         self._mark(settled, records=self._records_of(arrived, revised))
         self._count(len(settled), len(arrived))

@@ -6,12 +6,13 @@ delta export an absent row says nothing at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from adapter.errors import UsageError
 from adapter.fhir.json import content_hash, dumps
 from adapter.fhir.order import written_references
+from adapter.mapped import Mapped
 from adapter.outbox.changes import Change, Server, deletion_stage_of
 from adapter.outbox.store import Outbox
 from adapter.outbox.tables import Stage
@@ -61,16 +62,16 @@ class Vanished:
     kept: tuple[str, ...] = ()
 
 
-def recall(outbox: Outbox, server: Server, references: Collection[str], absence: Absence) -> int:
+def recall(outbox: Outbox, server: Server, wanted: Iterable[Mapped], absence: Absence) -> int:
     """Give up what an earlier push queued and nobody wants now; returns how many.
 
-    ``references`` are what is wanted. Given up are what is held back, and what was never sent and
-    whose row is gone from a full export. The same content is wanted again once its rows, or a
-    consent, let it through.
+    Given up are what is held back, and what was never sent and whose row is gone from a full
+    export. The same content is wanted again once its rows, or a consent, let it through.
     """
     row = outbox.server_id(server)
     if not outbox.is_pending(row):
         return 0
+    references = {each.reference for each in wanted}
     queued = [
         change
         for change in outbox.held_or_wanted(row)

@@ -81,7 +81,7 @@ def push(
         elif any(policy != "report" for policy in absence.policies.values()):
             now = box.plan(outbox, target, wanted, absence=absence)
         kept = _prepare(outbox, target, now, absence, allow) if now else ()
-        box.recall(outbox, target, {each.reference for each in wanted}, absence)
+        box.recall(outbox, target, wanted, absence)
         result = box.push(
             outbox,
             target,
