@@ -1,8 +1,9 @@
 """A server kept in step: what must be sent is kept safely, sent, and proven.
 
 Decided   planner, live (against what the server holds), vanished, normalising, identity
-Kept      store: the outbox, of the parts servers, withdrawals, looks, leases, ledger, refusals,
-          marker and waiting (what comes next); tables, changes (a row), engine, opening, migrations
+Kept      store: the outbox, of the parts servers, withdrawals, decisions, looks, leases,
+          ledger, refusals, marker and waiting (what comes next); tables, changes (a row),
+          engine, opening, migrations
 Sent      pushing starts workers; relay splits and sends again; exchange looks, writes, and writes
           down what was proven; setbacks decides what was not; single writes alone; patience
           waits; lessons are what a server taught us; places are ids that it gave; records tell

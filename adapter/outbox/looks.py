@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from adapter.fhir.json import loads
 from adapter.outbox import ledger, refusals
 from adapter.outbox.changes import STORED, Change
-from adapter.outbox.database import Database, now
+from adapter.outbox.database import Database
 from adapter.outbox.tables import REFUSED, change_table, ledger_table, run_table, server_table
 
 
@@ -32,15 +32,6 @@ class Looks(Database):
         """What the server answered to these, by reference, where it is why they are refused."""
         with self._reading() as db:
             return refusals.read(db, server, references)
-
-    def drop(self, server: int, reference: str, reason: str) -> None:
-        """Forget that a resource is wanted; what the server acknowledged before stays known."""
-        table = change_table
-        here = sa.and_(table.c.server == server, table.c.reference == reference)
-        with self._engine.begin() as db:
-            db.execute(table.update().where(here).values(state="dropped", reason=reason))
-            refusals.forget(db, server, [reference])
-            ledger.append(db, dropped=reference, server=server, at=now())
 
     def status(self) -> dict[str, Any]:
         """Counts by server, type and state, and the last ten runs."""

@@ -31,6 +31,7 @@ from adapter.outbox.changes import (
     row_of,
 )
 from adapter.outbox.database import now
+from adapter.outbox.decisions import Decisions
 from adapter.outbox.engine import unusable, without_password
 from adapter.outbox.leases import Lease, Leases, insert_for
 from adapter.outbox.looks import Looks
@@ -39,7 +40,6 @@ from adapter.outbox.opening import opened
 from adapter.outbox.servers import Servers
 from adapter.outbox.tables import (
     PENDING,
-    REFUSED,
     Stage,
     attempt_table,
     change_table,
@@ -54,7 +54,7 @@ from adapter.outbox.withdrawals import (
 )
 
 
-class Outbox(Servers, Withdrawals, Looks):
+class Outbox(Servers, Withdrawals, Decisions, Looks):
     """The outbox of one study, for one key and one FHIR release."""
 
     def __init__(
@@ -336,18 +336,6 @@ class Outbox(Servers, Withdrawals, Looks):
         with self._reading() as db:
             return int(db.execute(query).scalar_one())
 
-    def requeue(self, server: int, references: Collection[str], gone: Collection[str]) -> int:
-        """Want acknowledged resources again; of those that are gone nothing is acknowledged."""
-        table = change_table
-        with self._engine.begin() as db:
-            for part in parts(references):
-                here = sa.and_(table.c.server == server, table.c.reference.in_(part or []))
-                db.execute(table.update().where(here).values(state="new"))
-            for part in parts(gone):
-                here = sa.and_(table.c.server == server, table.c.reference.in_(part or []))
-                db.execute(table.update().where(here).values(acked_hash=None, version=None))
-        return len(references)
-
     def acknowledged_count(self, server: int) -> int:
         """How many resources of the study the server has acknowledged, without records of runs."""
         table = change_table
@@ -358,33 +346,6 @@ class Outbox(Servers, Withdrawals, Looks):
         )
         with self._reading() as db:
             return int(db.execute(query).scalar_one())
-
-    def look_again(self, server: int) -> None:
-        """Look at what was acknowledged while other content of ours could still arrive."""
-        table = change_table
-        doubtful = sa.and_(
-            table.c.server == server, table.c.state == "done", table.c.in_flight != ""
-        )
-        with self._engine.begin() as db:
-            db.execute(table.update().where(doubtful).values(state="unknown"))
-
-    def reopen_deletions(self, server: int) -> None:
-        """Try again to delete what the server refused to."""
-        table = change_table
-        refused = sa.and_(
-            table.c.server == server, table.c.state.in_(REFUSED), table.c.action == "delete"
-        )
-        with self._engine.begin() as db:
-            db.execute(table.update().where(refused).values(state="new", reason=None))
-
-    def recall(self, server: int, references: Collection[str], reason: str) -> None:
-        """Send these no more; without a hash, any content of theirs is a new one."""
-        table = change_table
-        given_up = {"state": "dropped", "hash": "", "reason": reason}
-        with self._engine.begin() as db:
-            for part in parts(references):
-                here = sa.and_(table.c.server == server, table.c.reference.in_(part or []))
-                db.execute(table.update().where(here).values(**given_up))
 
 
 ATTEMPT = attempt_table.insert()
