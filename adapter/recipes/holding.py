@@ -26,13 +26,12 @@ def hold_back(units: Sequence[Unit], gate: Gate) -> list[Any]:
             refused[unit.key] = gate(subject, () if unit.key in doubtful else consents[unit.key])
     held = []
     for unit in units:
-        owner = unit.key if unit.recipe.entity is Subject else unit.subject
-        refusal = refused.get(owner or (), {}).get(unit.recipe.entity)
+        refusal = refused.get(unit.owner, {}).get(unit.recipe.entity)
         if refusal is None or unit.dead is not None:
             continue
         unit.dead = Fault("", *refusal)
-        if Subject not in refused[owner or ()]:
-            held += [draft.entity_of(unit.subject) for draft in unit.drafts]
+        if Subject not in refused[unit.owner]:
+            held += unit.entities()
     return held
 
 
@@ -49,7 +48,7 @@ def _consents(units: Sequence[Unit]) -> tuple[Mapping[Key, list[Consent]], set[K
         if unit.dead is not None or unit.faults or not _decided(unit):
             doubtful.add(unit.subject)
         else:
-            consents[unit.subject] += [draft.entity_of(unit.subject) for draft in unit.drafts]
+            consents[unit.subject] += unit.entities()
     return consents, doubtful
 
 

@@ -65,6 +65,15 @@ class Unit:
     dead: Fault | None = None
     merged: bool = False
 
+    @property
+    def owner(self) -> Key:
+        """The key of the subject whose data these are; () for the study's own."""
+        return self.key if self.recipe.entity is Subject else self.subject or ()
+
+    def entities(self) -> list[Any]:
+        """What the drafts of the row become."""
+        return [draft.entity_of(self.subject) for draft in self.drafts]
+
 
 Step: TypeAlias = Callable[[Unit, dict[str, Any]], None]
 

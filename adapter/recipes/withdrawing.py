@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from adapter.recipes.recipe import Fault, Unit
@@ -22,18 +22,14 @@ def hold_back_withdrawn(units: Sequence[Unit], gate: WithdrawalGate) -> list[Any
     What has no date of its own goes with what it belongs to, such as a visit or a parent sample.
     """
     judges = _judges(units, gate)
-    mine = [unit for unit in units if unit.dead is None and _owner(unit) in judges]
-    held = [unit for unit in mine if _is_held(unit, judges[_owner(unit)])]
+    mine = [unit for unit in units if unit.dead is None and unit.owner in judges]
+    held = [unit for unit in mine if _is_held(unit, judges[unit.owner])]
     follows = held
     while follows:
         gone = {(d.entity.__name__, d.key): unit.dead for unit in follows for d in unit.drafts}
         follows = [unit for unit in mine if unit.dead is None and _goes_with(unit, gone)]
         held += follows
-    return [draft.entity_of(unit.subject) for unit in held for draft in unit.drafts]
-
-
-def _owner(unit: Unit) -> Key:
-    return unit.key if unit.recipe.entity is Subject else unit.subject or ()
+    return [entity for unit in held for entity in unit.entities()]
 
 
 def _judges(units: Sequence[Unit], gate: WithdrawalGate) -> dict[Key, Judge]:
@@ -43,13 +39,13 @@ def _judges(units: Sequence[Unit], gate: WithdrawalGate) -> dict[Key, Judge]:
     for unit in units:
         if unit.recipe.entity in (Consent, Disposition) and unit.subject and not unit.merged:
             if unit.dead is None:
-                ends[unit.subject] += _entities(unit)
+                ends[unit.subject] += unit.entities()
             elif _may_withdraw(unit):
                 unread.add(unit.subject)
     judges = {}
     for unit in units:
         if unit.recipe.entity is Subject and unit.dead is None and not unit.merged:
-            [subject] = _entities(unit)
+            [subject] = unit.entities()
             judge = gate(subject, ends[unit.key], unit.key in unread)
             if judge is not None:
                 judges[unit.key] = judge
@@ -65,12 +61,8 @@ def _may_withdraw(unit: Unit) -> bool:
     return any(unit.row.filled(field.column) for field in fields)
 
 
-def _entities(unit: Unit) -> Iterator[Any]:
-    return (draft.entity_of(unit.subject) for draft in unit.drafts)
-
-
 def _is_held(unit: Unit, judge: Judge) -> bool:
-    refusal = next(filter(None, map(judge, _entities(unit))), None)
+    refusal = next(filter(None, map(judge, unit.entities())), None)
     if refusal is not None:
         unit.dead = Fault("", *refusal)
     return refusal is not None
@@ -78,7 +70,7 @@ def _is_held(unit: Unit, judge: Judge) -> bool:
 
 def _goes_with(unit: Unit, gone: Mapping[tuple[str, Key], Fault | None]) -> bool:
     """Whether a unit without a date belongs to something that is held back; then it is too."""
-    if any(date_of(each) for each in _entities(unit)):
+    if any(date_of(each) for each in unit.entities()):
         return False
     why = next((gone[to] for e, key, *_ in unit.links.values() if (to := (e, key)) in gone), None)
     unit.dead = why
