@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
-from functools import cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from jsonschema import Draft202012Validator, ValidationError
-
 from adapter.errors import ConfigurationError, UsageError, Where
-from adapter.locate import schema
-from adapter.urls import base_of, is_url
+from adapter.study_schema import check
+from adapter.urls import base_of
 from adapter.yaml_file import YamlFile
 from mappings.context import load_flavours
 from mappings.flavours import refusal
 
 RELEASES = ("R4", "R4B", "R5")
-HIDDEN = {"pattern": "does not match what it must look like", "type": "is of another type"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,8 +195,7 @@ def load_study(folder: Path, fhir: str | None = None) -> StudySettings:
             hint="STUDY is a folder with a study.yaml, such as examples/nct05862675",
         )
     file = YamlFile(folder / "study.yaml", str(folder / "study.yaml"))
-    _check(file)
-    _check_urls(file)
+    check(file)
     data = file.data
     release = fhir or data.get("fhir", "R4")
     if release not in RELEASES:
@@ -262,63 +255,6 @@ def _outbox(folder: Path, file: YamlFile) -> Path | str | None:
             hint="a path, or a URL such as postgresql+psycopg://user@host/database",
         )
     return folder / stated
-
-
-@cache
-def _schema() -> Draft202012Validator:
-    return Draft202012Validator(json.loads(schema("study").read_text(encoding="utf-8")))
-
-
-def _check(file: YamlFile) -> None:
-    errors = sorted(_schema().iter_errors(file.data), key=lambda error: list(error.absolute_path))
-    if errors:
-        first = errors[0]
-        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        unknown, near = _slip(first)
-        raise ConfigurationError(
-            f"{_said(first)}{more}",
-            where=file.where(*first.absolute_path, *unknown),
-            hint=f"did you mean {near[0]!r}?" if near else "docs/study-yaml.md describes every key",
-        )
-
-
-def _check_urls(file: YamlFile) -> None:
-    for name, server in file.data.get("servers", {}).items():
-        places: list[tuple[Any, tuple[str, ...]]] = [
-            (server["url"], ("url",)),
-            (server.get("proxy"), ("proxy",)),
-            (server.get("auth", {}).get("token-url"), ("auth", "token-url")),
-        ]
-        for url, path in places:
-            if url is not None and not is_url(url):
-                raise ConfigurationError(
-                    f"{'.'.join(('servers', name, *path))} is no URL that can be",
-                    where=file.where("servers", name, *path),
-                    hint="it looks like https://host/fhir or https://host:8443/fhir",
-                )
-
-
-def _slip(error: ValidationError) -> tuple[list[str], list[str]]:
-    """The key that nothing knows, if that is what is wrong, and what it or the word may mean."""
-    given, values, rules = error.instance, error.validator_value, error.schema
-    is_unknown = error.validator == "additionalProperties"
-    if is_unknown and isinstance(given, dict) and isinstance(rules, dict):
-        known = rules.get("properties", {})
-        unknown = next(name for name in given if name not in known)
-        return [unknown], get_close_matches(unknown, known, 1)
-    if isinstance(given, str) and isinstance(values, list):  # an enum
-        return [], get_close_matches(given, map(str, values), 1)
-    return [], []
-
-
-def _said(error: ValidationError) -> str:
-    """What is wrong; what is said of a server may hold a password by mistake, so not its text."""
-    path = [str(part) for part in error.absolute_path]
-    if path[:1] != ["servers"]:
-        return error.message
-    if error.validator is None:
-        return f"{'.'.join(path)} has token-file and auth: one is enough"
-    return f"{'.'.join(path)}: {HIDDEN.get(str(error.validator), error.message)}"
 
 
 def _flavours(file: YamlFile, release: str) -> frozenset[str]:
